@@ -1,0 +1,1 @@
+"""Arm control without hardware: kinematics, chunk following, the safety gate, the control loop's state machine."""

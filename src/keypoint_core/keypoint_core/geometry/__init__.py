@@ -1,0 +1,1 @@
+"""Camera geometry: projection, distortion, registration of depth to colour."""
