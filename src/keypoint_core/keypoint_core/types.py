@@ -121,7 +121,7 @@ class Keypoints:
     @property
     def visible(self) -> NDArray[np.bool_]:
         """[N] bool."""
-        return self.status == KeypointStatus.VISIBLE
+        return np.equal(self.status, KeypointStatus.VISIBLE)
 
 
 @dataclass(frozen=True)
