@@ -29,6 +29,15 @@ class KeypointStatus(IntEnum):
     OUT_OF_VIEW = 3
 
 
+class ArmMode(IntEnum):
+    """What the arm does; the numbers are those of ArmState.msg."""
+
+    HOLD = 0
+    FOLLOW = 1
+    HOME = 2
+    STOPPED = 3
+
+
 @dataclass(frozen=True)
 class Intrinsics:
     """Pinhole camera with OpenCV's rational distortion.
@@ -134,6 +143,7 @@ class RobotState:
         effort: [D] float64 [N m], NaN where not measured.
         gripper: position of the gripper in the driver's unit (HEBI chopsticks: [rad]; parallel gripper: opening [m]);
             NaN without one.
+        awaits: lockstep simulation only: exposure that the next command has to derive from [ns]; 0: any command will do.
     """
 
     stamp: int
@@ -141,6 +151,7 @@ class RobotState:
     velocity: Float64
     effort: Float64
     gripper: float = float("nan")
+    awaits: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,6 +178,11 @@ class ActionChunk:
     positions: Float64
     gripper: Float64
 
+    @classmethod
+    def empty(cls, stamp: int) -> ActionChunk:
+        """A chunk without targets, which every arm refuses; stands for a message that could not be read."""
+        return cls(stamp, 0.0, np.empty((0, 0)), np.empty(0))
+
 
 @dataclass(frozen=True)
 class ArmCommand:
@@ -176,9 +192,11 @@ class ArmCommand:
         position, velocity: [D] float64 [rad], [rad/s].
         gripper: in the driver's unit, NaN for none.
         observation: exposure of the frame it derives from [ns]; 0 for none.
+        mode: of the arm that sends it.
     """
 
     position: Float64
     velocity: Float64
     gripper: float = float("nan")
     observation: int = 0
+    mode: ArmMode = ArmMode.HOLD

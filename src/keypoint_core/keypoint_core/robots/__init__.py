@@ -1,0 +1,1 @@
+"""Descriptions of robot arms, one YAML each."""

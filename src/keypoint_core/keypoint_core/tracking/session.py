@@ -1,0 +1,68 @@
+"""One track from start to end: the tracker follows what was located, the rest stays lost, order and length stay fixed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from keypoint_core.errors import TrackingError
+from keypoint_core.protocols import Tracker
+from keypoint_core.types import Frame, Keypoints, KeypointStatus
+
+
+class TrackingSession:
+    """Keeps the full set of keypoints in the order they were located in."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._located: Keypoints | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether something is being tracked."""
+        return self._located is not None
+
+    def start(self, frame: Frame, located: Keypoints) -> Keypoints:
+        """Starts on the keypoints that are VISIBLE in `located`; the others stay LOST where they are.
+
+        Raises:
+            TrackingError: the frame is not the one they were located in, or none is VISIBLE.
+        """
+        if located.stamp != frame.stamp:
+            raise TrackingError(f"keypoints belong to the frame {located.stamp}, got the frame {frame.stamp}")
+        found = located.visible
+        if not found.any():
+            raise TrackingError("none of the keypoints was located; nothing to track")
+        self._located = located
+        return self._complete(self._tracker.start(frame, located.pixels[found], located.ids[found]))
+
+    def track(self, frame: Frame) -> Keypoints:
+        """Follows into the next frame; before `start` raises TrackingError."""
+        if self._located is None:
+            raise TrackingError("nothing is being tracked; start first")
+        return self._complete(self._tracker.track(frame))
+
+    def reset(self) -> None:
+        """Ends the track."""
+        self._tracker.reset()
+        self._located = None
+
+    def _complete(self, tracked: Keypoints) -> Keypoints:
+        """All keypoints in their fixed order, with what the tracker says about those it follows."""
+        located = self._located
+        if located is None or len(tracked) == len(located):
+            return tracked
+        rows = np.searchsorted(located.ids, tracked.ids, sorter=np.argsort(located.ids))
+        rows = np.argsort(located.ids)[rows]
+        result = replace(
+            located,
+            stamp=tracked.stamp,
+            pixels=located.pixels.copy(),
+            confidence=np.zeros_like(located.confidence),
+            status=np.full_like(located.status, KeypointStatus.LOST),
+            points=np.full_like(located.points, np.nan),
+        )
+        for name in ("pixels", "confidence", "status", "points"):
+            getattr(result, name)[rows] = getattr(tracked, name)
+        return result

@@ -1,0 +1,201 @@
+"""Patches remembered from a keypoint's first frame, and finding them again to a fraction of a pixel.
+
+Frame-to-frame flow drifts, and it follows whatever covers a point. Comparing with the first patch does neither. The
+alignment is the inverse compositional one (Baker and Matthews, IJCV 2004) for a shift, on patches normalised to zero mean
+and unit deviation, so that brightness and contrast do not matter. All keypoints are handled in one batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from keypoint_core.types import Float32, Float64
+
+_ITERATIONS = 8
+_PROMISING = 0.2  # correlation at the start, below which aligning leads nowhere
+_MAX_STEP = 1.5  # [px] per iteration, so that one bad step cannot throw a patch away
+_CONVERGED = 0.01  # [px]
+
+
+@dataclass(frozen=True)
+class TemplateSettings:
+    """What a template is.
+
+    Attributes:
+        radius: half the side of the square patch [px].
+        min_deviation: with less contrast a patch is unfit to be found again [gray levels].
+        min_corner: smaller eigenvalue of the normalised patch's gradient matrix, per pixel, below which a patch could
+            slide along an edge [1/px^2].
+        min_share: share of the patch that must be inside the image to compare.
+    """
+
+    radius: int = 8
+    min_deviation: float = 3.0
+    min_corner: float = 0.004
+    min_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class Templates:
+    """N patches of K pixels, normalised.
+
+    Attributes:
+        values: [N, K] float32, zero mean and unit deviation over `shown`.
+        shown: [N, K] bool, which of them lay inside the image.
+        descent: [N, K, 2] float32 [px]; its product with a normalised difference is the shift that explains it.
+        fit: [N] bool, whether the patch can be found again.
+    """
+
+    values: Float32
+    shown: NDArray[np.bool_]
+    descent: Float32
+    fit: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Templates:
+        """The templates at an index or mask."""
+        return Templates(self.values[index], self.shown[index], self.descent[index], self.fit[index])
+
+    def joined(self, other: Templates) -> Templates:
+        """These, then the others."""
+        return Templates(
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.shown, other.shown]),
+            np.concatenate([self.descent, other.descent]),
+            np.concatenate([self.fit, other.fit]),
+        )
+
+
+def cut(gray: NDArray[np.uint8], pixels: Float32, settings: TemplateSettings) -> Templates:
+    """Remembers the surroundings of pixels [N, 2] in a gray image [H, W]."""
+    side = 2 * settings.radius + 3
+    wide, wide_shown = (a.reshape(-1, side, side) for a in _sample(gray, pixels, settings.radius + 1))
+    shown = wide_shown[:, 1:-1, 1:-1].reshape(len(pixels), -1)
+    values, deviation = _normalised(wide[:, 1:-1, 1:-1].reshape(len(pixels), -1), shown)
+    du, dv = (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]) / 2, (wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]) / 2
+    slopes = np.stack([du, dv], axis=-1).reshape(len(pixels), -1, 2).astype(np.float64)
+    slopes *= shown[..., None] / np.maximum(deviation, 1e-3)[:, None, None]
+    matrix = np.einsum("nki,nkj->nij", slopes, slopes)
+    corner = np.linalg.eigvalsh(matrix / max(1, values.shape[1]))[:, 0]
+    descent = slopes @ np.linalg.inv(matrix + 1e-6 * np.eye(2))
+    fit = (deviation >= settings.min_deviation) & (corner >= settings.min_corner)
+    fit &= shown.mean(axis=1) >= settings.min_share
+    return Templates(values, shown, descent.astype(np.float32), fit)
+
+
+def align(
+    gray: NDArray[np.uint8], templates: Templates, start: Float32, settings: TemplateSettings
+) -> tuple[Float32, Float64]:
+    """Shifts each template to where it fits best near its start.
+
+    Args:
+        gray: [H, W].
+        templates: N of them.
+        start: [N, 2] pixels to begin at; some three pixels off is fine.
+        settings: of the templates.
+
+    Returns:
+        pixels [N, 2] and the normalised cross-correlation there [N], -1 for templates unfit to be found, and where
+        too little of the patch is inside the image.
+    """
+    place = start.astype(np.float64)
+    moving = correlation(gray, templates, place, settings) >= _PROMISING
+    for _ in range(_ITERATIONS):
+        index = np.flatnonzero(moving)
+        if len(index) == 0:
+            break
+        step = _step(gray, templates.take(index), place[index], settings)
+        place[index] -= step
+        moving[index] = np.abs(step).max(axis=1) > _CONVERGED
+    return place.astype(np.float32), correlation(gray, templates, place, settings)
+
+
+def correlation(
+    gray: NDArray[np.uint8], templates: Templates, pixels: Float32 | Float64, settings: TemplateSettings
+) -> Float64:
+    """[N] normalised cross-correlation of each template at pixels [N, 2]; -1 where it cannot be compared."""
+    values, shown = _sample(gray, pixels, settings.radius)
+    both = shown & templates.shown
+    first, _ = _normalised(templates.values, both)
+    second, deviation = _normalised(values, both)
+    product = (first * second * both).sum(axis=1) / np.maximum(both.sum(axis=1), 1)
+    usable = templates.fit & (both.mean(axis=1) >= settings.min_share) & (deviation > settings.min_deviation / 3)
+    return np.where(usable, product, -1.0).astype(np.float64)
+
+
+def search(
+    gray: NDArray[np.uint8], templates: Templates, index: int, centre: Float32, reach: int, settings: TemplateSettings
+) -> tuple[Float32, float, float]:
+    """Looks for one template in a whole neighbourhood.
+
+    Args:
+        gray: [H, W].
+        templates: to take one from.
+        index: which.
+        centre: [2] pixel in the middle of the neighbourhood.
+        reach: how far from it [px].
+        settings: of the templates.
+
+    Returns:
+        the best pixel [2], the correlation there, and by how much it beats the best one elsewhere; correlation -1
+        when nothing can be compared.
+    """
+    radius = settings.radius
+    side, span = 2 * radius + 1, reach + radius
+    u, v = (int(x) for x in np.round(centre))
+    left, top = max(0, u - span), max(0, v - span)
+    window = gray[top : max(0, v + span + 1), left : max(0, u + span + 1)].astype(np.float32)
+    if min(window.shape) < side or not templates.shown[index].all():
+        return centre, -1.0, 0.0
+    score = cv2.matchTemplate(window, templates.values[index].reshape(side, side), cv2.TM_CCOEFF_NORMED)
+    _, peak, _, (x, y) = cv2.minMaxLoc(score)
+    near = radius // 2
+    score[max(0, y - near) : y + near + 1, max(0, x - near) : x + near + 1] = -1.0
+    found = np.array([left + x + radius, top + y + radius], dtype=np.float32)
+    return found, float(peak), float(peak - score.max())
+
+
+def _step(gray: NDArray[np.uint8], templates: Templates, place: Float64, settings: TemplateSettings) -> Float64:
+    """[N, 2] by how much each patch at `place` is ahead of its template, bounded."""
+    values, shown = _sample(gray, place, settings.radius)
+    both = shown & templates.shown
+    difference = (_normalised(values, both)[0] - templates.values) * both
+    ahead = np.einsum("nkc,nk->nc", templates.descent, difference)
+    return np.clip(ahead.astype(np.float64), -_MAX_STEP, _MAX_STEP)
+
+
+def _sample(gray: NDArray[np.uint8], pixels: Float32 | Float64, radius: int) -> tuple[Float32, NDArray[np.bool_]]:
+    """Bilinear samples [N, K] around pixels [N, 2], and which of them lie inside the image."""
+    span = np.arange(-radius, radius + 1, dtype=np.float32)
+    dv, du = np.meshgrid(span, span, indexing="ij")
+    u = np.asarray(pixels[:, :1] + du.ravel(), dtype=np.float32)
+    v = np.asarray(pixels[:, 1:] + dv.ravel(), dtype=np.float32)
+    height, width = gray.shape
+    shown = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
+    return _bilinear(gray, np.clip(u, 0, width - 1.001), np.clip(v, 0, height - 1.001)), shown
+
+
+def _bilinear(gray: NDArray[np.uint8], u: Float32, v: Float32) -> Float32:
+    """Gray values at (u, v) inside the image, in full float precision (OpenCV's remap rounds to 1/32 px)."""
+    column, row = u.astype(np.int32), v.astype(np.int32)
+    a, b = u - column, v - row
+    flat, width = gray.ravel(), gray.shape[1]
+    corner = row * width + column
+    top = flat[corner] * (1 - a) + flat[corner + 1] * a
+    bottom = flat[corner + width] * (1 - a) + flat[corner + width + 1] * a
+    return np.asarray(top * (1 - b) + bottom * b, dtype=np.float32)
+
+
+def _normalised(values: Float32, where: NDArray[np.bool_]) -> tuple[Float32, Float32]:
+    """Values [N, K] with zero mean and unit deviation over `where`, and that deviation [N]."""
+    count = np.maximum(where.sum(axis=1), 1)
+    centred = values - ((values * where).sum(axis=1) / count)[:, None]
+    deviation = np.sqrt(((centred * where) ** 2).sum(axis=1) / count)
+    normalised = centred / np.maximum(deviation, 1e-3)[:, None]
+    return normalised.astype(np.float32), deviation.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Nodes of perception: locate keypoints once, track them in every frame, show them."""

@@ -1,0 +1,151 @@
+"""Tracks keypoints in every camera frame, from the moment it is given their pixels."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import cv2
+from keypoint_interfaces.msg import Keypoints as KeypointsMsg
+from keypoint_interfaces.msg import StageTiming
+from keypoint_interfaces.srv import StartTracking
+from std_srvs.srv import Trigger
+
+from keypoint_core.errors import InputError
+from keypoint_core.parameters import parameter
+from keypoint_core.tracking import TRACKERS
+from keypoint_core.tracking.session import TrackingSession
+from keypoint_core.types import Frame, Keypoints
+from keypoint_ros.conversions import from_keypoints, to_keypoints
+from keypoint_ros.frames import FrameSubscriber, ReceivedFrame
+from keypoint_ros.node import KeypointNode, run
+from keypoint_ros.qos import PUBLISH_STREAM
+from keypoint_ros.timing import TimingPublisher
+from keypoint_ros.worker import LatestWorker
+
+
+@dataclass(frozen=True)
+class TrackerParameters:
+    """Parameters of the tracker node."""
+
+    backend: str = parameter("lucas_kanade", "how keypoints are tracked: a name of keypoint_core.tracking")
+    ring: int = parameter(
+        30, "frames kept, so that a track can start in the past", unit="frames", minimum=1, maximum=300
+    )
+    depth: bool = parameter(True, "wait for registered depth and lift keypoints to 3D")
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Keypoints to start on, their frame, and the frames since."""
+
+    keypoints: Keypoints
+    frames: tuple[ReceivedFrame, ...]
+
+
+class TrackerNode(KeypointNode):
+    """Topic perception/keypoints, services ~/start and ~/reset."""
+
+    Parameters = TrackerParameters
+
+    def __init__(self) -> None:
+        super().__init__("tracker")
+        self._session: TrackingSession | None = None
+        self._worker: LatestWorker[ReceivedFrame | _Start] | None = None
+        self._ring: OrderedDict[int, ReceivedFrame] = OrderedDict()
+        self._wanted = False
+        self._newest = -1  # stamp of the frame tracked last [ns]
+        self._publisher = self.create_publisher(KeypointsMsg, "perception/keypoints", PUBLISH_STREAM)
+        self._timing = TimingPublisher(self, StageTiming.TRACKER)
+        self._camera = FrameSubscriber(self, self._on_frame, self.report, self.parameters.depth, self.lockstep)
+        self.create_service(StartTracking, "~/start", self._start)
+        self.create_service(Trigger, "~/reset", self._reset)
+
+    def configure(self) -> None:
+        """Loads the tracker."""
+        cv2.setNumThreads(1)
+        self._session = TrackingSession(TRACKERS.create(self.parameters.backend))
+
+    def activate(self) -> None:
+        """Starts the worker."""
+        capacity = self.parameters.ring if self.lockstep else 2  # a start must not push out the newest frame
+        self._worker = LatestWorker(
+            "tracker", self._work, self.failed, lambda: self.diagnostics.count("frames dropped"), capacity
+        )
+
+    def deactivate(self) -> None:
+        """Ends the worker."""
+        self._wanted = False
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _on_frame(self, received: ReceivedFrame) -> None:
+        self.diagnostics.tick("frames")
+        self._ring[received.frame.stamp] = received
+        while len(self._ring) > self.parameters.ring:
+            self._ring.popitem(last=False)
+        if self._wanted and self._worker is not None:
+            self._worker.submit(received)
+
+    def _start(self, request: StartTracking.Request, response: StartTracking.Response) -> StartTracking.Response:
+        if not self.active or self._worker is None:
+            response.error_code, response.error_msg = StartTracking.Response.NOT_ACTIVE, "the tracker is not active"
+            return response
+        try:
+            keypoints = from_keypoints(request.keypoints)
+        except InputError as error:
+            response.error_code, response.error_msg = StartTracking.Response.BAD_REQUEST, str(error)
+            return response
+        if keypoints.stamp not in self._ring:
+            response.error_code = StartTracking.Response.NO_FRAME
+            response.error_msg = f"the frame {keypoints.stamp} is not among the {len(self._ring)} frames kept"
+            return response
+        self._wanted = True
+        frames = tuple(received for stamp, received in self._ring.items() if stamp >= keypoints.stamp)
+        self._worker.submit(_Start(keypoints, frames))
+        return response
+
+    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._wanted = False
+        response.success = True
+        return response
+
+    def _work(self, item: ReceivedFrame | _Start) -> None:
+        if self._session is None or not self._wanted:
+            return
+        if isinstance(item, _Start):
+            self._begin(item)
+        elif self._session.active and item.frame.stamp > self._newest:
+            self._track(item)
+
+    def _begin(self, start: _Start) -> None:
+        """Starts on the frame they were located in and catches up over the frames since."""
+        if self._session is None:
+            return
+        self._session.reset()
+        began = time.perf_counter()
+        first = start.frames[0]
+        self._publish(self._session.start(first.frame, start.keypoints), first, began)
+        for received in start.frames[1:]:
+            self._track(received)
+
+    def _track(self, received: ReceivedFrame) -> None:
+        if self._session is not None:
+            began = time.perf_counter()
+            self._publish(self._session.track(received.frame), received, began)
+
+    def _publish(self, keypoints: Keypoints, received: ReceivedFrame, began: float) -> None:
+        compute = time.perf_counter() - began
+        frame: Frame = received.frame
+        self._newest = frame.stamp
+        size = (frame.intrinsics.width, frame.intrinsics.height)
+        self._publisher.publish(to_keypoints(keypoints, frame.frame_id, size))
+        self._timing.publish(frame.stamp, received.received, compute)
+        self.diagnostics.tick("keypoints")
+
+
+def main() -> None:
+    """Runs the node."""
+    run(TrackerNode)

@@ -1,0 +1,1 @@
+"""The policy node: keypoints and robot state in, action chunks out."""

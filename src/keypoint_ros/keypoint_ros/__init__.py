@@ -1,0 +1,1 @@
+"""The one place where ROS and keypoint_core meet."""

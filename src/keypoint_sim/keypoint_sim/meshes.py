@@ -1,0 +1,66 @@
+"""Light meshes, made of numbers instead of files."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def rounded_rectangle(width: float, height: float, radius: float, segments: int = 6) -> Array:
+    """Outline [4 * (segments + 1), 2] of a rectangle with round corners, counter-clockwise about the origin."""
+    corners = []
+    for i, (sx, sy) in enumerate(((1, 1), (-1, 1), (-1, -1), (1, -1))):
+        angle = np.pi / 2 * (i + np.linspace(0, 1, segments + 1))
+        centre = np.array([sx * (width / 2 - radius), sy * (height / 2 - radius)])
+        corners.append(centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1))
+    return np.concatenate(corners)
+
+
+def extrude(rings: list[tuple[Array, float]]) -> tuple[Array, NDArray[np.int64]]:
+    """A closed solid through outlines [n, 2] of equal n at rising depths; returns vertices [m, 3] and faces [k, 3].
+
+    Outline axes become y and z, the depth becomes x.
+    """
+    n = len(rings[0][0])
+    vertices = [np.column_stack([np.full(n, depth), outline]) for outline, depth in rings]
+    faces = []
+    for ring in range(len(rings) - 1):
+        a, b = ring * n, (ring + 1) * n
+        for i in range(n):
+            j = (i + 1) % n
+            faces += [(a + i, a + j, b + j), (a + i, b + j, b + i)]
+    last = len(rings) * n
+    centres = np.array([[rings[0][1], 0.0, 0.0], [rings[-1][1], 0.0, 0.0]])
+    for i in range(n):
+        j = (i + 1) % n
+        faces += [(last, j, i), (last + 1, last - n + i, last - n + j)]
+    return np.concatenate([*vertices, centres]), np.array(faces)
+
+
+def torus(radius: float, thickness: float, segments: int = 36, sides: int = 8) -> tuple[Array, NDArray[np.int64]]:
+    """A ring about the x axis; returns vertices [m, 3] and faces [k, 3]."""
+    a = 2 * np.pi * np.arange(segments) / segments
+    b = 2 * np.pi * np.arange(sides) / sides
+    reach = radius + thickness * np.cos(b)[None]
+    x = np.broadcast_to(thickness * np.sin(b)[None], (segments, sides))
+    vertices = np.stack([x, reach * np.cos(a)[:, None], reach * np.sin(a)[:, None]], axis=-1).reshape(-1, 3)
+    faces = []
+    for i in range(segments):
+        for j in range(sides):
+            p, q = i * sides + j, ((i + 1) % segments) * sides + j
+            r, s = ((i + 1) % segments) * sides + (j + 1) % sides, i * sides + (j + 1) % sides
+            faces += [(p, q, r), (p, r, s)]
+    return vertices, np.array(faces)
+
+
+def mesh_xml(name: str, vertices: Array, faces: NDArray[np.int64], texcoords: Array | None = None) -> str:
+    """An MJCF mesh asset; texcoords [m, 2] go with the vertices."""
+    texture = f' texcoord="{_join(texcoords)}"' if texcoords is not None else ""
+    corners = " ".join(str(int(i)) for i in faces.ravel())
+    return f'<mesh name="{name}" inertia="shell" vertex="{_join(vertices)}"{texture} face="{corners}"/>'
+
+
+def _join(values: Array) -> str:
+    return " ".join(f"{v:.6g}" for v in values.ravel())

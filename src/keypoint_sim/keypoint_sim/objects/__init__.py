@@ -1,0 +1,1 @@
+"""Things that tasks are made of."""

@@ -1,0 +1,112 @@
+"""The arms that the world can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keypoint_core
+import mujoco
+import numpy as np
+import yaml
+from keypoint_core.errors import UnknownNameError
+from keypoint_core.types import Float64
+from numpy.typing import NDArray
+
+ASSETS = Path(__file__).parent / "assets"
+CHAINS = Path(keypoint_core.__file__).parent / "robots"
+
+
+@dataclass(frozen=True)
+class RobotSpec:
+    """One arm: where its files are and where it stands.
+
+    Attributes:
+        name: of its kinematic chain in keypoint_core/robots.
+        base_body: root body of its MJCF.
+        tcp_site: site of its MJCF at the tool centre point, z outward.
+        base: position of the base in the world [m], axes parallel to the world's.
+    """
+
+    name: str
+    base_body: str
+    tcp_site: str
+    base: tuple[float, float, float]
+
+    def mjcf(self) -> str:
+        """The MJCF document."""
+        return (ASSETS / f"{self.name}.xml").read_text()
+
+    def chain(self) -> RobotChain:
+        """What the sim takes from the kinematic chain: names, limits, home."""
+        data = yaml.safe_load((CHAINS / f"{self.name}.yaml").read_text())
+        joints = data["joints"]
+        return RobotChain(
+            joints=tuple(joint["name"] for joint in joints),
+            lower=np.array([joint["lower"] for joint in joints]),
+            upper=np.array([joint["upper"] for joint in joints]),
+            velocity=np.array([joint["velocity"] for joint in joints]),
+            home=np.array(data["home"]),
+            gripper=data["gripper"]["name"],
+            gripper_home=float(data["gripper_home"]),
+        )
+
+
+@dataclass(frozen=True)
+class RobotChain:
+    """Joint names, limits [D] in rad and rad/s, and home of an arm."""
+
+    joints: tuple[str, ...]
+    lower: Float64
+    upper: Float64
+    velocity: Float64
+    home: Float64
+    gripper: str
+    gripper_home: float
+
+
+@dataclass(frozen=True)
+class ArmAddresses:
+    """Where an arm's numbers lie in MuJoCo's arrays.
+
+    Attributes:
+        qpos, dof, servos: [D] indices of joint positions, velocities and position servos.
+        gripper_qpos, gripper_servo: the gripper's.
+        lead: [D] seconds by which a servo trails a moving target without velocity feed-forward.
+    """
+
+    qpos: NDArray[np.int64]
+    dof: NDArray[np.int64]
+    servos: NDArray[np.int64]
+    gripper_qpos: int
+    gripper_servo: int
+    lead: Float64
+
+    @classmethod
+    def find(cls, model: mujoco.MjModel, chain: RobotChain) -> ArmAddresses:
+        """Looks the chain's joints up in a model; the servos carry their joints' names."""
+        servos = np.array([int(model.actuator(name).id) for name in chain.joints])
+        return cls(
+            qpos=np.array([int(model.joint(name).qposadr[0]) for name in chain.joints]),
+            dof=np.array([int(model.joint(name).dofadr[0]) for name in chain.joints]),
+            servos=servos,
+            gripper_qpos=int(model.joint(chain.gripper).qposadr[0]),
+            gripper_servo=int(model.actuator(chain.gripper).id),
+            lead=model.actuator_biasprm[servos, 2] / model.actuator_biasprm[servos, 1],
+        )
+
+
+ROBOTS = {
+    "hebi_chopsticks": RobotSpec("hebi_chopsticks", base_body="hebi_base", tcp_site="tcp", base=(0.0, 0.0, 0.24)),
+}
+
+
+def load_robot(name: str) -> RobotSpec:
+    """The robot of that name.
+
+    Raises:
+        UnknownNameError: no such robot; the message lists the known ones.
+    """
+    if name not in ROBOTS:
+        raise UnknownNameError("robot", name, list(ROBOTS))
+    return ROBOTS[name]

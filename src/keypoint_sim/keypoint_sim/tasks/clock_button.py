@@ -1,0 +1,96 @@
+"""Press the button on top of a desk clock through its travel and let go, without moving the clock."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from keypoint_core.types import Float64
+
+from keypoint_sim.objects import clock
+from keypoint_sim.tasks.base import Outcome, Waypoint
+
+# Poses: the tool reaches every one of them pointing down (x [m], y [m], yaw [rad]).
+POSE_LOW = np.array([0.36, -0.13, -np.pi / 4])
+POSE_HIGH = np.array([0.56, 0.13, np.pi / 4])
+
+PRESSED = 0.90  # part of the travel
+RELEASED = 0.30
+MAX_TILT = np.deg2rad(15)
+MAX_SHIFT = 0.03  # [m]
+
+# The expert's numbers. Wide gates and a saturated speed make it learnable.
+GATE = 0.007  # horizontal error under which it goes down [m]
+HOVER = 0.045  # over the button [m]
+PRESS_DEPTH = 0.012  # below the button's top at rest [m]; more than the travel, so the servo leans on the stop
+TRAVEL_SPEED, PRESS_SPEED, RETRACT_SPEED = 0.13, 0.05, 0.08  # [m/s]
+CHOPSTICKS_CLOSED = -0.646  # [rad]
+
+
+class ClockButton:
+    """The task; holds the one bit of history that judging needs."""
+
+    name = "clock_button"
+    time_limit = 12.0
+    bodies = (clock.BODY, clock.BUTTON_BODY)
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self._start = np.zeros(3)
+
+    def mjcf(self) -> str:
+        """MJCF document of the clock."""
+        return clock.mjcf()
+
+    def bind(self, model: mujoco.MjModel) -> None:
+        """Draws the clock's textures and remembers the model's addresses."""
+        clock.paint(model)
+        self._body = int(model.body(clock.BODY).id)
+        self._pose = int(model.joint(clock.JOINT).qposadr[0])
+        self._button = int(model.joint(clock.BUTTON_JOINT).qposadr[0])
+
+    def sample_pose(self, rng: np.random.Generator) -> Float64:
+        """Draws a pose (x, y, yaw) evenly over the reachable ranges."""
+        return rng.uniform(POSE_LOW, POSE_HIGH)
+
+    def nominal_pose(self) -> Float64:
+        """The middle of the ranges, facing the camera."""
+        return (POSE_LOW + POSE_HIGH) / 2
+
+    def place(self, data: mujoco.MjData, pose: Float64) -> None:
+        """Stands the clock at pose (x, y, yaw), at rest."""
+        x, y, yaw = pose
+        data.qpos[self._pose : self._pose + 7] = [x, y, 0.0, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
+        data.qpos[self._button] = 0.0
+
+    def reset(self, data: mujoco.MjData) -> None:
+        """Forgets the press and takes the present position as the one to keep."""
+        self.pressed = False
+        self._start = data.qpos[self._pose : self._pose + 3].copy()
+
+    def judge(self, data: mujoco.MjData) -> tuple[Outcome, str]:
+        """Success: pressed and released; failure: the clock fell over or slid away."""
+        upright = data.xmat[self._body, 8]
+        if upright < np.cos(MAX_TILT):
+            return Outcome.FAILURE, "clock knocked over"
+        shift = data.qpos[self._pose : self._pose + 2] - self._start[:2]
+        if np.hypot(*shift) > MAX_SHIFT:
+            return Outcome.FAILURE, "clock pushed away"
+        depression = clock.depression(data.qpos[self._button])
+        self.pressed = self.pressed or depression >= PRESSED
+        done = self.pressed and depression <= RELEASED
+        return (Outcome.SUCCESS if done else Outcome.RUNNING), ""
+
+    def waypoint(self, data: mujoco.MjData, tcp: Float64) -> Waypoint:
+        """Hover over the button, press within the gate, retract once it was pressed."""
+        position, rotation = data.xpos[self._body], data.xmat[self._body].reshape(3, 3)
+        top = position + rotation @ np.array([0, 0, clock.BUTTON_REST])
+        hover = top + np.array([0, 0, HOVER])
+        if self.pressed:
+            up = np.array([tcp[0], tcp[1], hover[2]])
+            return Waypoint(up, RETRACT_SPEED, CHOPSTICKS_CLOSED)
+        error = float(np.hypot(*(tcp[:2] - top[:2])))
+        if error <= GATE:
+            return Waypoint(top - np.array([0, 0, PRESS_DEPTH]), PRESS_SPEED, CHOPSTICKS_CLOSED)
+        if tcp[2] < hover[2] - 0.01:  # too low to travel: straight up first
+            hover = np.array([tcp[0], tcp[1], hover[2]])
+        return Waypoint(hover, TRAVEL_SPEED, CHOPSTICKS_CLOSED)

@@ -1,0 +1,198 @@
+"""The simulated world: steps physics, reads the arm, takes pictures.
+
+What a deployed system may see is `state` (RobotState) and `capture` (Frame). `status`, `expert`, `tracks`, `attach` and
+the pose in `SceneInfo` are privileged: for training, judging and reports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from keypoint_core.errors import InputError
+from keypoint_core.types import ArmCommand, Float64, Frame, RobotState
+
+from keypoint_sim.camera import Snapshot, SnapshotCamera, jitter, look_at
+from keypoint_sim.disturbances import REFERENCE, Look, parse_condition, sample_look
+from keypoint_sim.experts import Expert
+from keypoint_sim.rng import Stream, generator
+from keypoint_sim.robots import ArmAddresses, load_robot
+from keypoint_sim.scene import build_model
+from keypoint_sim.settings import CameraSettings, Timing
+from keypoint_sim.tasks import TASKS
+from keypoint_sim.tasks.base import Outcome, Task, TaskStatus
+from keypoint_sim.truth import Projector, ReferenceView, SurfacePoints, pick
+
+
+@dataclass(frozen=True)
+class SceneInfo:
+    """What was put up. The pose is privileged.
+
+    Attributes:
+        seed, condition: that give this scene again.
+        pose: x [m], y [m], yaw [rad] of the task object in the world.
+    """
+
+    seed: int
+    condition: str
+    pose: tuple[float, float, float]
+
+
+class World:
+    """One scene with one arm and one camera; deterministic in its seed.
+
+    No OpenGL context exists until the first `capture` or `reference`. Pictures are drawn in one thread of the world's
+    own, so these two may be called from any thread, also while another one steps.
+
+    Args:
+        task, robot: names; unknown ones raise UnknownNameError that lists the known ones.
+        timing, camera: rates and camera.
+    """
+
+    def __init__(
+        self,
+        task: str = "clock_button",
+        robot: str = "hebi_chopsticks",
+        timing: Timing = Timing(),  # noqa: B008 (frozen)
+        camera: CameraSettings = CameraSettings(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.task: Task = TASKS.create(task)
+        self.robot = load_robot(robot)
+        self.chain = self.robot.chain()
+        self.timing, self.camera = timing, camera
+        self.camera_pose = look_at(camera.position, camera.target)
+        self.model = build_model(self.robot, self.task.mjcf())
+        self.model.opt.timestep = timing.physics_step * 1e-9
+        self.task.bind(self.model)
+        self.data = mujoco.MjData(self.model)
+        self._arm = ArmAddresses.find(self.model, self.chain)
+        self._shutter: SnapshotCamera | None = None
+        self._projector: tuple[SurfacePoints, Projector] | None = None
+        self.reset(0)
+
+    def reset(self, seed: int, condition: str = "rp") -> SceneInfo:
+        """Puts up the scene of a seed, the arm at home and at rest.
+
+        Raises:
+            UnknownNameError: unknown condition; the message lists the known ones.
+            InputError: negative seed.
+        """
+        self._look = sample_look(condition, seed)
+        self._seed, self._tick = seed, 0
+        pose = self.task.sample_pose(generator(seed, Stream.POSE))
+        self._put(self.data, pose)
+        self.task.reset(self.data)
+        self._status = TaskStatus(Outcome.RUNNING)
+        x, y, yaw = (float(v) for v in pose)
+        return SceneInfo(seed, "+".join(parse_condition(condition)), (x, y, yaw))
+
+    @property
+    def stamp(self) -> int:
+        """Time since reset [ns]."""
+        return self._tick * self.timing.control_period
+
+    @property
+    def frame_due(self) -> bool:
+        """Whether an exposure falls on the current tick."""
+        return self.timing.frame_due(self._tick)
+
+    def state(self) -> RobotState:
+        """The arm's feedback at `stamp`."""
+        arm, data = self._arm, self.data
+        return RobotState(
+            self.stamp,
+            data.qpos[arm.qpos],
+            data.qvel[arm.dof],
+            data.qfrc_actuator[arm.dof],
+            float(data.qpos[arm.gripper_qpos]),
+        )
+
+    def step(self, command: ArmCommand) -> None:
+        """One control tick under position servos with velocity feed-forward; a NaN gripper keeps its last target.
+
+        Raises:
+            InputError: the command does not fit the arm, or is not finite.
+        """
+        arm, position = self._arm, np.asarray(command.position, dtype=np.float64)
+        if position.shape != arm.qpos.shape or not np.isfinite(position).all():
+            raise InputError(f"the command needs {len(arm.qpos)} finite joint positions, got {position}")
+        velocity = np.asarray(command.velocity, dtype=np.float64)
+        lead = np.where(np.isfinite(velocity), velocity, 0.0) if velocity.shape == position.shape else 0.0
+        self.data.ctrl[arm.servos] = position + arm.lead * lead
+        if np.isfinite(command.gripper):
+            self.data.ctrl[arm.gripper_servo] = command.gripper
+        mujoco.mj_step(self.model, self.data, self.timing.substeps)
+        mujoco.mj_kinematics(self.model, self.data)
+        self._tick += 1
+        self._judge()
+
+    def snapshot(self) -> Snapshot:
+        """What a picture of the present moment needs."""
+        return Snapshot(self.stamp, self._seed, self._tick, self.data.qpos.copy(), self._look, self.camera_pose)
+
+    def capture(self, snapshot: Snapshot | None = None) -> Frame:
+        """Colour and registered depth with the sensor's failures; a function of the snapshot alone.
+
+        Raises:
+            SimulationError: no OpenGL library is installed.
+        """
+        return self._draw(snapshot or self.snapshot())
+
+    def status(self) -> TaskStatus:
+        """Privileged: the verdict as of the last step. Once it is no longer RUNNING it stays."""
+        return self._status
+
+    def expert(self) -> Expert:
+        """Privileged: the task's scripted expert, acting on this world."""
+        return Expert(self)
+
+    def reference(self) -> ReferenceView:
+        """The reference picture: nominal pose, arm at home, other textures, light and camera jitter than deployment."""
+        data, camera = self._reference_state()
+        frame = self._draw(Snapshot(0, 0, 0, data.qpos.copy(), REFERENCE, camera))
+        return ReferenceView(frame, np.linalg.inv(camera))
+
+    def attach(self, pixels: Float64) -> SurfacePoints:
+        """Privileged: the surface points at pixels [N, 2] of the reference view; needs no rendering."""
+        data, camera = self._reference_state()
+        return pick(self.model, data, camera, self.camera.intrinsics, pixels)
+
+    def tracks(self, points: SurfacePoints) -> tuple[Float64, np.ndarray, Float64]:
+        """Privileged: exact pixels [N, 2], visible [N] and positions [N, 3] in the optical frame [m], by rays."""
+        if self._projector is None or self._projector[0] is not points:
+            self._projector = (points, Projector(self.model, points, self.camera.intrinsics))
+        return self._projector[1].project(self.data, self.camera_pose)
+
+    def close(self) -> None:
+        """Frees the renderer; safe to call twice."""
+        if self._shutter is not None:
+            self._shutter.close()
+            self._shutter = None
+
+    def _put(self, data: mujoco.MjData, pose: Float64) -> None:
+        mujoco.mj_resetData(self.model, data)
+        arm = self._arm
+        data.qpos[arm.qpos] = data.ctrl[arm.servos] = self.chain.home
+        data.qpos[arm.gripper_qpos] = data.ctrl[arm.gripper_servo] = self.chain.gripper_home
+        self.task.place(data, pose)
+        mujoco.mj_forward(self.model, data)
+
+    def _reference_state(self) -> tuple[mujoco.MjData, Float64]:
+        data = mujoco.MjData(self.model)
+        self._put(data, self.task.nominal_pose())
+        return data, jitter(self.camera_pose, generator(0, Stream.REFERENCE))
+
+    def _judge(self) -> None:
+        if self._status.outcome != Outcome.RUNNING:
+            return
+        outcome, reason = self.task.judge(self.data)
+        elapsed = self.stamp * 1e-9
+        if outcome == Outcome.RUNNING and elapsed >= self.task.time_limit:
+            outcome, reason = Outcome.FAILURE, "time limit"
+        self._status = TaskStatus(outcome, reason, elapsed)
+
+    def _draw(self, snapshot: Snapshot) -> Frame:
+        if self._shutter is None:
+            self._shutter = SnapshotCamera(self.model, self.camera)
+        return self._shutter.capture(snapshot)

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Builds the workspace with colcon, or only the packages named with what they need: tools/build.sh keypoint_interfaces keypoint_core
+set -eo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+cd "$KEYPOINT_ROOT"
+# The venv's own colcon, so that the installed executables run on the venv's Python.
+exec python -m colcon --log-base log build --symlink-install \
+    --event-handlers console_direct- console_cohesion+ \
+    --cmake-args -DBUILD_TESTING=OFF \
+    "-DCMAKE_PROJECT_INCLUDE=$KEYPOINT_ROOT/tools/cmake/existing_includes.cmake" \
+    "-DPython3_EXECUTABLE=$KEYPOINT_ROOT/.venv/bin/python" \
+    ${1:+--packages-up-to "$@"}
