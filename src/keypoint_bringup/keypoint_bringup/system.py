@@ -193,7 +193,7 @@ class System:
         while time.monotonic() < deadline and self._daemon and self._daemon.poll() is None:
             # Refused until supervisord has made its socket.
             with suppress(OSError, HTTPException):
-                if all(process.state != "STOPPED" for process in self.processes().values()):
+                if all(map(_executes, self.processes().values())):
                     return
             time.sleep(0.02)
         raise KeypointError(f"supervisord did not start; see {self.folder}/supervisord.log")
@@ -206,6 +206,17 @@ class System:
         if self._daemon:
             self._daemon.kill()
             self._daemon.wait()
+
+
+def _executes(process: ProcessState) -> bool:
+    """Whether the node's own program runs, or has already ended.
+
+    Right after the fork supervisord calls it running, but it still has supervisord's signal handlers and would lose a
+    signal.
+    """
+    if not process.running:
+        return process.state != "STOPPED"
+    return b"keypoint_bringup.supervised" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
 
 
 def unused_domain_id() -> int:

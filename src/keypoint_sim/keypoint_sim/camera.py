@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from keypoint_core.types import Float64, Frame
 from scipy.spatial.transform import Rotation
 
+from keypoint_core.types import Float64, Frame
 from keypoint_sim.disturbances import Look
 from keypoint_sim.rendering import Renderer, View
 from keypoint_sim.sensor import RgbdSensor

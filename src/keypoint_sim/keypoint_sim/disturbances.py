@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from keypoint_core.errors import UnknownNameError
 
+from keypoint_core.errors import UnknownNameError
 from keypoint_sim.rng import Stream, generator
 from keypoint_sim.textures import TEXTURES, Texture
 
@@ -54,9 +54,7 @@ Sampler = Callable[[Look, int], Look]
 
 def sample_textures(look: Look, seed: int) -> Look:
     """Another texture on table and wall (the paper's RB)."""
-    return replace(
-        look, table=_texture(seed, Stream.TABLE_TEXTURE), wall=_texture(seed, Stream.WALL_TEXTURE)
-    )
+    return replace(look, table=_texture(seed, Stream.TABLE_TEXTURE), wall=_texture(seed, Stream.WALL_TEXTURE))
 
 
 def _texture(seed: int, stream: Stream) -> Texture:

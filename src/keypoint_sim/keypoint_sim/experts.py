@@ -15,9 +15,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.types import ActionChunk, ArmCommand, Float64
-
 from keypoint_sim.kinematics import ArmKinematics
 from keypoint_sim.tasks.base import Outcome, TaskStatus
 
@@ -142,18 +142,17 @@ def main() -> None:
     successes = [status for _, status in results if status.outcome == Outcome.SUCCESS]
     reasons = Counter(status.reason for _, status in results if status.outcome != Outcome.SUCCESS)
     seconds = [status.elapsed for status in successes]
-    table = Table("task", "robot", "condition", "trials", "successes", "median [s]", "slowest [s]", "failures")
+    table = Table("task", "robot", "condition", "successes", "median [s]", "slowest [s]", "failures")
     table.add_row(
         options.task,
         options.robot,
         options.condition,
-        str(len(results)),
-        str(len(successes)),
+        f"{len(successes)}/{len(results)}",
         f"{np.median(seconds):.2f}" if seconds else "-",
         f"{max(seconds):.2f}" if seconds else "-",
         ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none",
     )
-    Console().print(table)
+    Console(width=110).print(table)
     folder = new_run_folder("experts")
     write_summary(
         folder,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
-from keypoint_core.types import Float64
 
+from keypoint_core.types import Float64
 from keypoint_sim.robots import RobotSpec
 
 DAMPING = 1e-4  # of the least squares [m^2 and rad^2 alike]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import copy
-import os
+import importlib
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
-from keypoint_core.types import Float32, Float64, Intrinsics
 from numpy.typing import NDArray
 
+from keypoint_core.types import Float32, Float64, Intrinsics
+from keypoint_sim import GL_BACKEND
 from keypoint_sim.disturbances import Light, Look
 from keypoint_sim.errors import SimulationError
 from keypoint_sim.scene import COLLISION_GROUP, FILL_LIGHT, KEY_LIGHT, TABLE_TEXTURE, WALL_TEXTURE, set_texture
 
 NEAR, FAR = 0.05, 8.0  # [m]
+BACKENDS = {"osmesa": "mujoco.osmesa", "egl": "mujoco.egl", "glfw": "mujoco.glfw"}
 GL_FIX = "install a software renderer with 'apt-get install libosmesa6' and set MUJOCO_GL=osmesa"
 
 
@@ -34,19 +37,17 @@ class View:
     camera: Float64
 
 
-def make_gl_context(width: int, height: int) -> object:
-    """An off-screen OpenGL context.
+def make_gl_context(width: int, height: int, backend: str = GL_BACKEND) -> Any:
+    """An off-screen OpenGL context of one of `BACKENDS`, by default the one MUJOCO_GL names, else OSMesa.
 
     Raises:
-        SimulationError: no OpenGL library is installed; the message holds the exact command.
+        SimulationError: the back end is unknown or its library is not installed; the message holds the exact command.
     """
-    os.environ.setdefault("MUJOCO_GL", "osmesa")
+    if backend not in BACKENDS:
+        raise SimulationError(f"unknown OpenGL back end MUJOCO_GL={backend}; known: {', '.join(BACKENDS)}")
     try:
-        from mujoco.gl_context import GLContext
-
-        return GLContext(width, height)
+        return importlib.import_module(BACKENDS[backend]).GLContext(width, height)
     except (ImportError, AttributeError, RuntimeError, OSError) as error:
-        backend = os.environ["MUJOCO_GL"]
         raise SimulationError(f"no OpenGL for rendering with MUJOCO_GL={backend} ({error}): {GL_FIX}") from error
 
 

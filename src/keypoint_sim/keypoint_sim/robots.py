@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import keypoint_core
 import mujoco
 import numpy as np
 import yaml
+from numpy.typing import NDArray
+
+import keypoint_core
 from keypoint_core.errors import UnknownNameError
 from keypoint_core.types import Float64
-from numpy.typing import NDArray
 
 ASSETS = Path(__file__).parent / "assets"
 CHAINS = Path(keypoint_core.__file__).parent / "robots"

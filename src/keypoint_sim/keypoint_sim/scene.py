@@ -26,7 +26,7 @@ BENCH = f"""
   <statistic center="0.2 0 0.15" extent="1.1"/>
   <visual>
     <map znear="0.05" zfar="8" shadowclip="1" shadowscale="1"/>
-    <quality offsamples="0" shadowsize="1024"/>
+    <quality offsamples="0" shadowsize="1024" numslices="24" numstacks="6"/>
     <headlight ambient="0 0 0" diffuse="0 0 0" specular="0 0 0" active="0"/>
     <global offwidth="1280" offheight="720"/>
   </visual>

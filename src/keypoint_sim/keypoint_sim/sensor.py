@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from keypoint_core.types import Float32
 from numpy.typing import NDArray
 
+from keypoint_core.types import Float32
 from keypoint_sim.rng import Stream, generator
 from keypoint_sim.settings import SensorNoise
 
@@ -37,7 +37,9 @@ class RgbdSensor:
         gain = 1.0 + self._noise.exposure_drift * (
             0.7 * np.sin(2 * np.pi * 0.11 * seconds + phase[0]) + 0.3 * np.sin(2 * np.pi * 0.53 * seconds + phase[1])
         )
-        rows, columns = (slice(start, start + n) for start, n in zip(rng.integers(0, MARGIN, 2), depth.shape, strict=True))
+        rows, columns = (
+            slice(start, start + n) for start, n in zip(rng.integers(0, MARGIN, 2), depth.shape, strict=True)
+        )
         return self._expose_color(color, gain, self._color[rows, columns]), self._expose_depth(
             depth, self._depth[rows, columns], self._chance[rows, columns]
         )

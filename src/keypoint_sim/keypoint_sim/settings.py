@@ -29,7 +29,9 @@ class Timing:
                 f"and {self.physics_step} ns"
             )
         if not 0 < self.camera_rate <= SECOND // self.control_period:
-            raise InputError(f"camera_rate must be within 1..{SECOND // self.control_period} Hz, got {self.camera_rate}")
+            raise InputError(
+                f"camera_rate must be within 1..{SECOND // self.control_period} Hz, got {self.camera_rate}"
+            )
 
     @property
     def substeps(self) -> int:

@@ -158,5 +158,7 @@ def speckle(rng: np.random.Generator) -> Field:
     for _ in range(int(rng.integers(300, 900))):
         centre = tuple(int(c) for c in rng.integers(0, SIZE, 2))
         axes = tuple(int(a) for a in rng.integers(1, 9, 2))
-        cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.3, 1)), -1, cv2.LINE_AA)
+        cv2.ellipse(
+            image, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.3, 1)), -1, cv2.LINE_AA
+        )
     return image

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from keypoint_core.errors import InputError
-from keypoint_core.types import Float64, Frame, Intrinsics
 from numpy.typing import NDArray
 
+from keypoint_core.errors import InputError
+from keypoint_core.types import Float64, Frame, Intrinsics
 from keypoint_sim.scene import COLLISION_GROUP
 
 TOLERANCE = 0.002  # a ray may end this much before the point and still see it [m]

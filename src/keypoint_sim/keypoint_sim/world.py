@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
+
 from keypoint_core.errors import InputError
 from keypoint_core.types import ArmCommand, Float64, Frame, RobotState
-
 from keypoint_sim.camera import Snapshot, SnapshotCamera, jitter, look_at
-from keypoint_sim.disturbances import REFERENCE, Look, parse_condition, sample_look
+from keypoint_sim.disturbances import REFERENCE, sample_look
 from keypoint_sim.experts import Expert
 from keypoint_sim.rng import Stream, generator
 from keypoint_sim.robots import ArmAddresses, load_robot
@@ -85,7 +86,7 @@ class World:
         self.task.reset(self.data)
         self._status = TaskStatus(Outcome.RUNNING)
         x, y, yaw = (float(v) for v in pose)
-        return SceneInfo(seed, "+".join(parse_condition(condition)), (x, y, yaw))
+        return SceneInfo(seed, condition.lower(), (x, y, yaw))
 
     @property
     def stamp(self) -> int:
@@ -158,7 +159,7 @@ class World:
         data, camera = self._reference_state()
         return pick(self.model, data, camera, self.camera.intrinsics, pixels)
 
-    def tracks(self, points: SurfacePoints) -> tuple[Float64, np.ndarray, Float64]:
+    def tracks(self, points: SurfacePoints) -> tuple[Float64, NDArray[np.bool_], Float64]:
         """Privileged: exact pixels [N, 2], visible [N] and positions [N, 3] in the optical frame [m], by rays."""
         if self._projector is None or self._projector[0] is not points:
             self._projector = (points, Projector(self.model, points, self.camera.intrinsics))

@@ -159,7 +159,9 @@ def read_trial(folder: Path) -> TrialBag:
     )
 
 
-def iterate(folder: Path, only: tuple[str, ...] = (), leave_out: tuple[str, ...] = ()) -> Iterator[tuple[str, int, Any]]:
+def iterate(
+    folder: Path, only: tuple[str, ...] = (), leave_out: tuple[str, ...] = ()
+) -> Iterator[tuple[str, int, Any]]:
     """Yields topic, log time [ns] and message in order of arrival.
 
     Args:

@@ -69,7 +69,10 @@ def test_stated_types_are_those_of_ros(store):
             except DefinitionError:
                 continue
             if described.exists():
-                hashes = {entry["type_name"]: entry["hash_string"] for entry in json.loads(described.read_text())["type_hashes"]}
+                hashes = {
+                    entry["type_name"]: entry["hash_string"]
+                    for entry in json.loads(described.read_text())["type_hashes"]
+                }
                 assert store.hash_rihs01(msgtype) == hashes[msgtype]
                 checked += 1
     if not checked:

@@ -225,6 +225,5 @@ class ArmController:
         self.stop(Reason.FEEDBACK_LOST)
         last = self._applied.position if self._applied else state.position
         command = ArmCommand(last, np.zeros_like(last), self._applied.gripper if self._applied else float("nan"))
-        return Tick(
-            command, np.full_like(last, np.nan), self.mode, self._stop_reasons, at_home=False, new_observation=False
-        )
+        nothing = np.full_like(last, np.nan)
+        return Tick(command, nothing, self.mode, "", self._stop_reasons, at_home=False, new_observation=False)

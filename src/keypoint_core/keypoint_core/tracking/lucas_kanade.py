@@ -19,7 +19,7 @@ from keypoint_core.tracking import templates as patches
 from keypoint_core.tracking.optical_flow import FlowSettings, forward_backward
 from keypoint_core.tracking.recovery import RecoverySettings, find_hidden
 from keypoint_core.tracking.templates import TemplateSettings
-from keypoint_core.tracking.tracks import Tracks, checked_ids, checked_pixels, inside_image
+from keypoint_core.tracking.tracks import Tracks, checked_ids, checked_pixels, inside_image, odd_motion
 from keypoint_core.types import SECOND, Float32, Float64, Frame, Keypoints, KeypointStatus
 
 
@@ -31,6 +31,10 @@ class LucasKanadeSettings:
         max_backward: forward-backward error above which flow is not believed [px].
         keep_correlation: with its first patch, from which on a visible keypoint stays visible.
         max_correction: the patch may pull the flow's pixel this far [px]; drift per frame is far smaller.
+        max_odd_motion: a keypoint that parts from its neighbours by more, in one frame [px], may be dragged along by
+            what covers it and must look like its patch by `odd_correlation`.
+        odd_correlation: see there.
+        neighbours: nearest visible keypoints that a motion is compared with.
         lost_after: a keypoint not seen for longer is LOST [s].
         flow, template, recovery: of the stages.
     """
@@ -38,6 +42,9 @@ class LucasKanadeSettings:
     max_backward: float = 1.0
     keep_correlation: float = 0.6
     max_correction: float = 3.0
+    max_odd_motion: float = 2.5
+    odd_correlation: float = 0.92
+    neighbours: int = 3
     lost_after: float = 10.0
     flow: FlowSettings = field(default_factory=FlowSettings)
     template: TemplateSettings = field(default_factory=TemplateSettings)
@@ -144,6 +151,8 @@ class LucasKanade:
         good = likeness >= self._settings.keep_correlation
         good &= np.linalg.norm(place - flowed, axis=1) <= self._settings.max_correction
         good &= (backward <= self._settings.max_backward) & inside_image(place, gray.shape)
+        odd = odd_motion(tracks.pixels[index], place, self._settings.neighbours) > self._settings.max_odd_motion
+        good &= ~odd | (likeness >= self._settings.odd_correlation)
         chosen = index[good]
         tracks.pixels[chosen], tracks.seen[chosen] = place[good], stamp
         tracks.status[chosen] = KeypointStatus.VISIBLE

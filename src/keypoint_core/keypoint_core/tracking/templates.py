@@ -75,8 +75,9 @@ class Templates:
 def cut(gray: NDArray[np.uint8], pixels: Float32, settings: TemplateSettings) -> Templates:
     """Remembers the surroundings of pixels [N, 2] in a gray image [H, W]."""
     side = 2 * settings.radius + 3
-    wide, wide_shown = (a.reshape(-1, side, side) for a in _sample(gray, pixels, settings.radius + 1))
-    shown = wide_shown[:, 1:-1, 1:-1].reshape(len(pixels), -1)
+    values, shown = _sample(gray, pixels, settings.radius + 1)
+    wide = values.reshape(-1, side, side)
+    shown = shown.reshape(-1, side, side)[:, 1:-1, 1:-1].reshape(len(pixels), -1)
     values, deviation = _normalised(wide[:, 1:-1, 1:-1].reshape(len(pixels), -1), shown)
     du, dv = (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]) / 2, (wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]) / 2
     slopes = np.stack([du, dv], axis=-1).reshape(len(pixels), -1, 2).astype(np.float64)
@@ -167,7 +168,8 @@ def _step(gray: NDArray[np.uint8], templates: Templates, place: Float64, setting
     both = shown & templates.shown
     difference = (_normalised(values, both)[0] - templates.values) * both
     ahead = np.einsum("nkc,nk->nc", templates.descent, difference)
-    return np.clip(ahead.astype(np.float64), -_MAX_STEP, _MAX_STEP)
+    bounded: Float64 = np.clip(ahead.astype(np.float64), -_MAX_STEP, _MAX_STEP)
+    return bounded
 
 
 def _sample(gray: NDArray[np.uint8], pixels: Float32 | Float64, radius: int) -> tuple[Float32, NDArray[np.bool_]]:

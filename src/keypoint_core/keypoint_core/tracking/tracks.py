@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from keypoint_core.errors import TrackingError
 from keypoint_core.tracking.templates import Templates
-from keypoint_core.types import Float32, KeypointStatus
+from keypoint_core.types import Float32, Float64, KeypointStatus
 
 
 @dataclass
@@ -93,3 +93,23 @@ def inside_image(pixels: Float32, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """[N] which pixels [N, 2] lie inside an image of `shape` [H, W]; NaN does not."""
     limit = np.array([shape[1] - 1, shape[0] - 1])
     return np.asarray(((pixels >= 0) & (pixels <= limit)).all(axis=1), dtype=np.bool_)
+
+
+def odd_motion(before: Float32, after: Float32, neighbours: int) -> Float64:
+    """By how much each motion differs from that of its surroundings.
+
+    Args:
+        before, after: [N, 2] pixels.
+        neighbours: nearest others, whose median motion is compared with.
+
+    Returns:
+        [N] [px]; 0 where there are not enough others.
+    """
+    if len(before) <= neighbours:
+        return np.zeros(len(before))
+    away = np.linalg.norm(before[:, None] - before, axis=2)
+    np.fill_diagonal(away, np.inf)
+    nearest = np.argsort(away, axis=1, kind="stable")[:, :neighbours]
+    motion = (after - before).astype(np.float64)
+    difference: Float64 = np.linalg.norm(motion - np.median(motion[nearest], axis=1), axis=1)
+    return difference

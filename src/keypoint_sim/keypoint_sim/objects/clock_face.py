@@ -99,7 +99,9 @@ def _hand(
     d = _direction(turn)
     side = np.array([-d[1], d[0]]) * width / 2
     tail = -d * 0.22 * length
-    outline = np.array([tail + side * 0.6, d * 0.7 * length + side, d * length, d * 0.7 * length - side, tail - side * 0.6])
+    outline = np.array(
+        [tail + side * 0.6, d * 0.7 * length + side, d * length, d * 0.7 * length - side, tail - side * 0.6]
+    )
     points = np.round((centre + outline) * 2**SHIFT).astype(np.int32)
     cv2.fillPoly(image, [points], color, cv2.LINE_AA, SHIFT)
 

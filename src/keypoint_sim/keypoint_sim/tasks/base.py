@@ -8,6 +8,7 @@ from typing import Protocol
 
 import mujoco
 import numpy as np
+
 from keypoint_core.types import Float64
 
 

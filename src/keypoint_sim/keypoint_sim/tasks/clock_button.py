@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
-from keypoint_core.types import Float64
 
+from keypoint_core.types import Float64
 from keypoint_sim.objects import clock
 from keypoint_sim.tasks.base import Outcome, Waypoint
 

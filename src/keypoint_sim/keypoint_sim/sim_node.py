@@ -1,0 +1,275 @@
+"""The simulation plays camera and robot underneath the same graph that runs on the real ones.
+
+Topics out: camera/*, sim/feedback, task/status, timing, /clock (lockstep). In: sim/command. Service: ~/reset.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from keypoint_interfaces.msg import SimCommand, SimFeedback, StageTiming
+from keypoint_interfaces.msg import TaskStatus as TaskStatusMsg
+from keypoint_interfaces.srv import ResetWorld
+from rosgraph_msgs.msg import Clock
+
+from keypoint_core.errors import KeypointError
+from keypoint_core.parameters import parameter
+from keypoint_core.types import ArmCommand, ArmMode
+from keypoint_ros.camera import CameraPublisher
+from keypoint_ros.conversions import from_stamp, to_header, to_stamp
+from keypoint_ros.node import KeypointNode, run
+from keypoint_ros.qos import LATCHED, SUBSCRIBE_STREAM_LOSSLESS
+from keypoint_ros.timing import TimingPublisher
+from keypoint_ros.worker import LatestWorker
+from keypoint_sim.camera import Snapshot
+from keypoint_sim.disturbances import parse_condition
+from keypoint_sim.lockstep import Lockstep, Phase
+from keypoint_sim.settings import Timing
+from keypoint_sim.tasks.base import Outcome
+from keypoint_sim.world import World
+
+_RESEND = 0.02  # a tick that waits for its command is sent again after this long, wall clock [s]
+_EPOCH_GAP = 1_000_000_000  # simulated time between two scenes [ns]
+_LATE = 0.1  # real time: a loop that is later than this skips the time instead of catching up [s]
+_NEAR_HOME = 0.1  # a scene is put up only with every joint this near home [rad]
+
+
+@dataclass(frozen=True)
+class SimParameters:
+    """Parameters of the sim node."""
+
+    task: str = parameter("clock_button", "a name of keypoint_sim.tasks")
+    robot: str = parameter("hebi_chopsticks", "a name of keypoint_core.robots")
+    condition: str = parameter("rp", "disturbances of scenes whose request names none")
+    seed: int = parameter(0, "of the scene at the start", minimum=0, maximum=2**31 - 1)
+    camera_rate: int = parameter(15, "exposures per second", unit="1/s", minimum=1, maximum=60)
+    latency: int = parameter(
+        0, "lockstep: a command may derive from this many frames before", unit="frames", minimum=0, maximum=30
+    )
+    command_lifetime: float = parameter(
+        0.25, "real time: a command older than this is replaced by standing still", unit="s", minimum=0.02, maximum=5.0
+    )
+
+
+@dataclass(frozen=True)
+class _Exposure:
+    snapshot: Snapshot
+    stamp: int
+    wall: int
+
+
+class SimNode(KeypointNode):
+    """Runs the world in a thread of its own: in lockstep with the arm's commands, or in real time."""
+
+    Parameters = SimParameters
+
+    def __init__(self) -> None:
+        super().__init__("sim")
+        self._world: World | None = None
+        self._changed = threading.Condition()
+        self._command: SimCommand | None = None
+        self._command_when = 0.0
+        self._lock_rule = Lockstep(self.parameters.latency)
+        self._epoch, self._tick = _EPOCH_GAP, 0
+        self._running = False
+        self._told = Outcome.RUNNING
+        self._feedback = self.create_publisher(SimFeedback, "sim/feedback", SUBSCRIBE_STREAM_LOSSLESS)
+        self._status = self.create_publisher(TaskStatusMsg, "task/status", LATCHED)
+        self._clock = self.create_publisher(Clock, "/clock", 1)
+        self._camera = CameraPublisher(self)
+        self._timing = TimingPublisher(self, StageTiming.CAMERA)
+        self.create_subscription(SimCommand, "sim/command", self._on_command, SUBSCRIBE_STREAM_LOSSLESS)
+        self.create_service(ResetWorld, "~/reset", self._reset)
+
+    def configure(self) -> None:
+        """Builds the world and takes a first picture, so that a missing OpenGL library is found here."""
+        p = self.parameters
+        parse_condition(p.condition)
+        self._world = World(p.task, p.robot, timing=Timing(camera_rate=p.camera_rate))
+        self._info = self._world.reset(p.seed, p.condition)
+        self._world.capture()
+
+    def activate(self) -> None:
+        """Starts the clock."""
+        self._running = True
+        self._render_worker = LatestWorker(
+            "render", self._render, self.failed, lambda: self.diagnostics.count("frames dropped")
+        )
+        loop = self._run_lockstep if self.lockstep else self._run_real_time
+        self._thread = threading.Thread(target=loop, name="physics", daemon=True)
+        self._thread.start()
+
+    def deactivate(self) -> None:
+        """Stops the clock."""
+        if not self._running:
+            return
+        self._running = False
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(timeout=2.0)
+        self._render_worker.close()
+
+    def cleanup(self) -> None:
+        """Frees the renderer."""
+        if self._world is not None:
+            self._world.close()
+
+    def _on_command(self, message: SimCommand) -> None:
+        with self._changed:
+            self._command, self._command_when = message, time.monotonic()
+            self._changed.notify_all()
+
+    def _reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> ResetWorld.Response:
+        world = self._world
+        if not self._running or world is None:
+            response.error_code, response.error_msg = ResetWorld.Response.BAD_REQUEST, "the sim node is not active"
+            return response
+        with self._changed:
+            off = np.abs(world.state().position - world.chain.home).max()
+            if off > _NEAR_HOME:
+                response.error_code = ResetWorld.Response.BAD_REQUEST
+                response.error_msg = (
+                    f"the arm must be home (within {_NEAR_HOME} rad) when a scene is put up, it is {off:.2f} rad off"
+                )
+                return response
+            try:
+                self._put_up(request.seed, request.condition or self.parameters.condition)
+            except KeypointError as error:
+                response.error_code, response.error_msg = ResetWorld.Response.BAD_REQUEST, str(error)
+                return response
+            response.pose, response.stamp = list(self._info.pose), to_stamp(self._stamp())
+        return response
+
+    def _put_up(self, seed: int, condition: str) -> None:
+        """Time goes on over scenes: the new one starts a little after the old one."""
+        epoch = self._epoch + self._world.stamp + _EPOCH_GAP
+        self._info = self._world.reset(seed, condition)
+        self._epoch, self._tick, self._command = epoch, self._tick + 1, None
+        self._lock_rule.reset()
+        self._told = Outcome.RUNNING
+        self._changed.notify_all()
+
+    def _stamp(self) -> int:
+        """Of the present tick [ns]: simulated in lockstep, else of the system clock."""
+        return self._epoch + self._world.stamp if self.lockstep else time.time_ns()
+
+    # Lockstep ---------------------------------------------------------------------------------------------------------
+
+    def _run_lockstep(self) -> None:
+        handled = -1
+        while self._running:
+            with self._changed:
+                tick, stamp = self._tick, self._stamp()
+                exposure = None
+                if tick != handled:
+                    handled = tick
+                    exposure = self._begin_tick(stamp)
+                awaits = self._lock_rule.awaits
+                feedback = self._make_feedback(stamp, awaits)
+            if exposure is not None:
+                self._render(exposure)
+            self._feedback.publish(feedback)
+            self._tell(stamp)
+            with self._changed:
+                self._await_command(tick)
+
+    def _begin_tick(self, stamp: int) -> _Exposure | None:
+        self._clock.publish(Clock(clock=to_stamp(stamp)))
+        if not self._world.frame_due:
+            return None
+        self._lock_rule.exposed(stamp)
+        return _Exposure(self._world.snapshot(), stamp, time.time_ns())
+
+    def _await_command(self, tick: int) -> None:
+        """Steps once when a command for this tick lets time go on; gives up after a while, so that it is sent again."""
+        deadline = time.monotonic() + _RESEND
+        while self._running and tick == self._tick:
+            command = self._command
+            if command is not None and command.tick == tick:
+                observation = from_stamp(command.observation)
+                self._command = None
+                if self._lock_rule.may_advance(command.mode, observation):
+                    self._pace(command.mode)
+                    self._step(command)
+                    return
+            if not self._changed.wait(max(0.0, deadline - time.monotonic())):
+                return
+
+    def _pace(self, mode: int) -> None:
+        """An idle world runs no faster than the real one."""
+        if self._lock_rule.phase == Phase.FREE and mode in (ArmMode.HOLD, ArmMode.STOPPED):
+            self._changed.wait(self._world.timing.control_period * 1e-9)
+
+    # Real time --------------------------------------------------------------------------------------------------------
+
+    def _run_real_time(self) -> None:
+        period = self._world.timing.control_period * 1e-9
+        due = time.monotonic()
+        while self._running:
+            with self._changed:
+                stamp = self._stamp()
+                if self._world.frame_due:
+                    self._render_worker.submit(_Exposure(self._world.snapshot(), stamp, stamp))
+                feedback = self._make_feedback(stamp, 0)
+            self._feedback.publish(feedback)
+            self._tell(stamp)
+            due = self._sleep_until(due + period)
+            with self._changed:
+                fresh = time.monotonic() - self._command_when <= self.parameters.command_lifetime
+                self._step(self._command, still=not fresh)
+
+    def _sleep_until(self, due: float) -> float:
+        late = time.monotonic() - due
+        if late > _LATE:
+            self.diagnostics.count("ticks late", int(late * 100))
+            return time.monotonic()
+        if late < 0:
+            time.sleep(-late)
+        return due
+
+    # Both -------------------------------------------------------------------------------------------------------------
+
+    def _step(self, command: SimCommand | None, still: bool = False) -> None:
+        self._tick += 1
+        if command is None:
+            state = self._world.state()
+            applied = ArmCommand(self._world.chain.home, np.zeros_like(state.position), float("nan"))
+        else:
+            velocity = np.zeros(len(command.position)) if still else np.array(command.velocity)
+            applied = ArmCommand(np.array(command.position), velocity, command.gripper)
+        self._world.step(applied)
+        self._lock_rule.ticked(self._world.status().outcome != Outcome.RUNNING)
+
+    def _make_feedback(self, stamp: int, awaits: int) -> SimFeedback:
+        state = self._world.state()
+        message = SimFeedback(header=to_header(stamp, f"{self.parameters.robot}_base"), tick=self._tick)
+        message.position, message.velocity = state.position.tolist(), state.velocity.tolist()
+        message.effort, message.gripper = state.effort.tolist(), float(state.gripper)
+        message.awaits = to_stamp(awaits)
+        return message
+
+    def _render(self, exposure: _Exposure) -> None:
+        began = time.perf_counter()
+        frame = replace(self._world.capture(exposure.snapshot), stamp=exposure.stamp)
+        compute = time.perf_counter() - began
+        self._camera.publish(frame)
+        self._timing.publish(exposure.stamp, exposure.wall, compute)
+        self.diagnostics.tick("frames")
+
+    def _tell(self, stamp: int) -> None:
+        """Publishes the verdict with every frame, and at once when it changes."""
+        status = self._world.status()
+        if not self._world.frame_due and status.outcome == self._told:
+            return
+        self._told = status.outcome
+        message = TaskStatusMsg(header=to_header(stamp), seed=self._info.seed, outcome=int(status.outcome))
+        message.reason, message.elapsed = status.reason, float(status.elapsed)
+        self._status.publish(message)
+
+
+def main() -> None:
+    """Runs the node."""
+    run(SimNode)
