@@ -59,6 +59,6 @@ fi
 export MUJOCO_GL="${MUJOCO_GL:-osmesa}"
 export KEYPOINT_MODELS_DIR="${KEYPOINT_MODELS_DIR:-${KEYPOINT_ROOT}/models}"
 export KEYPOINT_CONFIG_DIR="${KEYPOINT_CONFIG_DIR:-${KEYPOINT_ROOT}/config}"
-. "${KEYPOINT_ROOT}/tools/network.sh"
-
 unset _keypoint_list _keypoint_libs _keypoint_dir _keypoint_shell _keypoint_distro _keypoint_nounset
+
+. "${KEYPOINT_ROOT}/tools/network.sh"

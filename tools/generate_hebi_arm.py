@@ -82,6 +82,15 @@ def joint_frames(arm: RobotModel) -> tuple[list[Array], list[Array]]:
     return inputs, [outputs[i] for i, kind in enumerate(ELEMENTS) if kind in THICKNESS]
 
 
+def add_link(parent: ET.Element, index: int, local: Array) -> ET.Element:
+    """The body that turns with a joint, whose frame [4, 4] at zero is given in the parent's."""
+    place = {"pos": numbers(local[:3, 3]), "quat": numbers(quaternion(local[:3, :3]))}
+    body = ET.SubElement(parent, "body", name=JOINTS[index].split("_")[1], gravcomp="1", **place)
+    limits, rotor = numbers(LIMITS[index]), repr(ARMATURE[index])
+    ET.SubElement(body, "joint", name=JOINTS[index], axis="0 0 1", range=limits, armature=rotor, damping="0.1")
+    return body
+
+
 def write_mjcf(arm: RobotModel) -> None:
     """The arm as nested bodies; each carries what turns with its joint, up to and with the next housing."""
     root = ET.Element("mujoco", model="hebi_chopsticks")
@@ -101,24 +110,7 @@ def write_mjcf(arm: RobotModel) -> None:
         add_shape(body, inverse @ inputs[i], kind)
         if kind in THICKNESS:
             add_inertial(body, combine(solids))
-            local = inverse @ joints[index]
-            body = ET.SubElement(
-                body,
-                "body",
-                name=JOINTS[index].split("_")[1],
-                pos=numbers(local[:3, 3]),
-                quat=numbers(quaternion(local[:3, :3])),
-                gravcomp="1",
-            )
-            ET.SubElement(
-                body,
-                "joint",
-                name=JOINTS[index],
-                axis="0 0 1",
-                range=numbers(LIMITS[index]),
-                armature=repr(ARMATURE[index]),
-                damping="0.1",
-            )
+            body = add_link(body, index, inverse @ joints[index])
             frame, solids, index = joints[index], [], index + 1
     add_inertial(body, add_gripper(body))
     add_servos(root, arm)

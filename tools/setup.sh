@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the workspace ready: system packages, .venv, Python packages, colcon build. Each step is skipped when its
-# inputs have not changed since it last succeeded. Called by `make setup`.
+# inputs have not changed since it last succeeded. Called by `make setup`; `tools/setup.sh python` leaves the build out.
 #
 #   PYTHON       the Python that .venv is made from (default python3)
 #   TORCH_INDEX  package index for torch; empty for the default one. Unset: PyTorch's CPU index where there is no
@@ -77,6 +77,8 @@ if ! unchanged .venv/.requirements "$wanted"; then
     step pip "Python packages of ${requirements[*]} (minutes the first time)" install_requirements
     echo "$wanted" >.venv/.requirements
 fi
+
+[ "${1:-}" != python ] || exit 0
 
 inputs="$(build_inputs | digest)"
 if ! unchanged install/.inputs "$inputs"; then

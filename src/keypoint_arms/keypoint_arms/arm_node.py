@@ -101,8 +101,6 @@ class ArmNode(KeypointNode):
         if self._loop is not None:
             self._loop.close()
             self._loop = None
-        if self._driver is not None:
-            self._driver.close()
 
     def _on_action(self, message: JointTrajectory) -> None:
         if self._loop is None:

@@ -104,13 +104,14 @@ class ControlLoop:
         self._driver.stop()
 
     def close(self) -> None:
-        """Stops the arm and ends the thread."""
+        """Stops the arm, disconnects, and ends the thread."""
         self._running = False
         with self._changed:
             self._changed.notify_all()
+        self._driver.stop()
+        self._driver.close()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=2.0)
-        self._driver.stop()
 
     def _run(self) -> None:
         while self._running:
@@ -118,6 +119,8 @@ class ControlLoop:
                 state = self._driver.read()
                 self._turn(state)
             except ArmError as error:
+                if not self._running:
+                    return
                 self.command(lambda controller: controller.stop(Reason.FEEDBACK_LOST))
                 self._on_fault(str(error))
 

@@ -21,6 +21,9 @@ from keypoint_ros.qos import SUBSCRIBE_STREAM_LOSSLESS
 class SimulatedArmParameters:
     """Parameters of the driver `simulated`."""
 
+    connect_timeout: float = parameter(
+        60.0, "longest wait for the simulation to appear, wall clock", unit="s", minimum=0.1, maximum=600.0
+    )
     feedback_timeout: float = parameter(
         0.5, "silence of the simulation that counts as lost feedback, wall clock", unit="s", minimum=0.02, maximum=60.0
     )
@@ -29,17 +32,17 @@ class SimulatedArmParameters:
 class SimulatedArm:
     """`Arm` that talks to the simulation node.
 
-    The simulation may send a tick again while it waits for the command it needs; a tick that was answered so that time
-    can go on is not handed out twice.
+    The simulation sends a tick again while it waits for the command it needs. A tick that was answered so that time can
+    go on is not handed out twice: it gets the same answer again.
     """
 
     Parameters = SimulatedArmParameters
 
     def __init__(self, node: Node, arm: ArmDescription, parameters: SimulatedArmParameters) -> None:
         self._node, self._arm, self._parameters = node, arm, parameters
-        self._inbox: queue.Queue[SimFeedback] = queue.Queue(maxsize=64)
+        self._inbox: queue.Queue[SimFeedback | None] = queue.Queue(maxsize=64)
         self._current: SimFeedback | None = None
-        self._answered = -1
+        self._answer: SimCommand | None = None
         self._publisher = node.create_publisher(SimCommand, "sim/command", SUBSCRIBE_STREAM_LOSSLESS)
         self._subscription = node.create_subscription(
             SimFeedback, "sim/feedback", self._receive, SUBSCRIBE_STREAM_LOSSLESS
@@ -51,15 +54,11 @@ class SimulatedArm:
     def read(self) -> RobotState:
         """Blocks until the next feedback; raises ArmError when the simulation is silent."""
         while True:
-            try:
-                message = self._inbox.get(timeout=self._parameters.feedback_timeout)
-            except queue.Empty as error:
-                raise ArmError(
-                    f"no feedback from the simulation for {self._parameters.feedback_timeout:g} s"
-                ) from error
-            if message.tick > self._answered:
+            message = self._next()
+            if self._answer is None or message.tick > self._answer.tick:
                 self._current = message
                 return self._state(message)
+            self._publisher.publish(self._answer)  # it was lost, or the simulation had not found us yet
 
     def write(self, command: ArmCommand) -> None:
         """Answers the newest feedback."""
@@ -71,21 +70,32 @@ class SimulatedArm:
         message.observation = to_stamp(command.observation)
         awaits = from_stamp(self._current.awaits)
         if awaits == 0 or command.observation == awaits or command.mode == ArmMode.HOME:
-            self._answered = self._current.tick
+            self._answer = message
         self._publisher.publish(message)
 
     def stop(self) -> None:
         """The position held is the gate's; a simulated motor needs no brake."""
 
     def close(self) -> None:
-        """Nothing to give back but the topics, which the node owns."""
+        """Wakes up a `read` that waits."""
+        self._receive(None)
 
-    def _receive(self, message: SimFeedback) -> None:
+    def _receive(self, message: SimFeedback | None) -> None:
         try:
             self._inbox.put_nowait(message)
         except queue.Full:
             self._inbox.get_nowait()
             self._inbox.put_nowait(message)
+
+    def _next(self) -> SimFeedback:
+        timeout = self._parameters.feedback_timeout if self._current else self._parameters.connect_timeout
+        try:
+            message = self._inbox.get(timeout=timeout)
+        except queue.Empty as error:
+            raise ArmError(f"no feedback from the simulation for {timeout:g} s") from error
+        if message is None:
+            raise ArmError("the driver is closed")
+        return message
 
     def _state(self, message: SimFeedback) -> RobotState:
         joints = len(self._arm.joints)

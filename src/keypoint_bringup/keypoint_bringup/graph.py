@@ -52,7 +52,7 @@ class SystemOptions:
     params_file: str = _option("ROS parameter file that wins over those of config", "")
     record: str = _option("folder to record a bag into; empty for no recording", "")
     rviz: bool = _option("start RViz as well", False)
-    use_sim_time: str = _option("true, false, or auto: true in simulation", "auto")
+    use_sim_time: str = _option("true, false, or auto: true in lockstep, whose clock is /clock", "auto")
     autostart: bool = _option("lifecycle nodes configure and activate themselves", True)
 
     def __post_init__(self) -> None:
@@ -78,19 +78,19 @@ def parse_options(texts: Mapping[str, str]) -> SystemOptions:
 def sim_graph(options: SystemOptions) -> list[NodeSpec]:
     """The simulation plays camera and robot; everything behind it is what runs on the real robot."""
     nodes = [NodeSpec("keypoint_sim", "sim_node", "sim"), *_common_nodes(options)]
-    given = {
-        "sim": {name: getattr(options, name) for name in ("robot", "camera", "task", "condition", "mode")},
-        "arm": {"driver": "simulated", "mode": options.mode},
-        "trial": {"condition": options.condition, "mode": options.mode},
+    given: dict[str, Parameters] = {
+        "sim": {name: getattr(options, name) for name in ("robot", "task", "condition", "mode")},
+        "arm": {"driver": "simulated"},
+        "trial": {"judge": "simulation"},
     }
-    return _with_parameters(nodes, options, given, sim_time=True)
+    return _with_parameters(nodes, options, ["sim"], given, lockstep=options.mode == "lockstep")
 
 
 def real_graph(options: SystemOptions) -> list[NodeSpec]:
     """Camera and robot are real."""
     nodes = [NodeSpec("keypoint_camera", "camera_node", "camera"), *_common_nodes(options)]
-    given: dict[str, Parameters] = {"trial": {"condition": "real", "mode": "real_time"}}
-    return _with_parameters(nodes, options, given, sim_time=False)
+    given: dict[str, Parameters] = {"trial": {"judge": "operator"}}
+    return _with_parameters(nodes, options, [], given, lockstep=False)
 
 
 GRAPHS: dict[str, Callable[[SystemOptions], list[NodeSpec]]] = {"sim_robot": sim_graph, "real_robot": real_graph}
@@ -125,30 +125,29 @@ def _common_nodes(options: SystemOptions) -> list[NodeSpec]:
 
 
 def _with_parameters(
-    nodes: list[NodeSpec], options: SystemOptions, given: dict[str, Parameters], sim_time: bool
+    nodes: list[NodeSpec], options: SystemOptions, files: list[str], given: dict[str, Parameters], lockstep: bool
 ) -> list[NodeSpec]:
     """Adds the parameters: of config, then those that the options stand for, then those of params_file."""
     folder = config_folder()
-    files = [config_file(folder, kind, getattr(options, kind)) for kind in ("robot", "camera", "task")]
-    layers = [read_parameters(path) for path in (*([folder / "sim.yaml"] if sim_time else []), *files)]
-    layers += [_from_options(options, nodes, sim_time), given]
+    paths = [folder / f"{name}.yaml" for name in files]
+    paths += [config_file(folder, kind, getattr(options, kind)) for kind in ("robot", "camera", "task")]
+    layers = [read_parameters(path) for path in paths]
+    layers += [_from_options(options, nodes, lockstep), given]
     if options.params_file:
         layers.append(read_parameters(Path(options.params_file)))
     return [replace(node, parameters=merge(layers, node.name)) for node in nodes]
 
 
-def _from_options(options: SystemOptions, nodes: list[NodeSpec], sim_time: bool) -> dict[str, Parameters]:
-    if options.use_sim_time != "auto":
-        sim_time = _switch("use_sim_time", options.use_sim_time)
-    everyone: Parameters = {"autostart": options.autostart}
+def _from_options(options: SystemOptions, nodes: list[NodeSpec], lockstep: bool) -> dict[str, Parameters]:
+    sim_time = lockstep if options.use_sim_time == "auto" else _switch("use_sim_time", options.use_sim_time)
     # The simulation is where the clock comes from, so it does not wait for one.
-    layer = {node.name: {"use_sim_time": sim_time and node.name != "sim"} for node in nodes}
-    layer |= {"**": everyone, "trial": layer["trial"] | {"task": options.task}}
+    layer: dict[str, Parameters] = {node.name: {"use_sim_time": sim_time and node.name != "sim"} for node in nodes}
+    layer["**"] = {"autostart": options.autostart}
     if options.checkpoint:
         for name in ("correspondence", "policy"):
-            layer[name] = layer[name] | {"checkpoint": options.checkpoint}
+            layer[name]["checkpoint"] = options.checkpoint
     if options.record:
-        layer["recorder"] = layer["recorder"] | {"folder": options.record}
+        layer["recorder"]["folder"] = options.record
     return layer
 
 

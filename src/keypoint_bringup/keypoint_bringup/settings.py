@@ -26,9 +26,10 @@ def config_folder() -> Path:
 
 
 def graph_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings that every process of the graph needs, as tools/env.sh makes them; those given in `environ` win.
+    """The settings that every process of the graph needs, as tools/env.sh makes them.
 
-    Without them a node would listen on every network interface, which is ROS's default.
+    Without them a node would listen on every network interface, which is ROS's default. So KEYPOINT_NETWORK alone
+    decides about the network, whatever else is set; the other settings keep what `environ` gives.
 
     Raises:
         UnknownNameError: KEYPOINT_NETWORK is neither local nor lan.
@@ -39,13 +40,15 @@ def graph_environment(environ: Mapping[str, str]) -> dict[str, str]:
     profile = str(config_folder() / "dds" / f"{network}.xml")
     settings = {
         "KEYPOINT_NETWORK": network,
-        "KEYPOINT_CONFIG_DIR": str(config_folder()),
-        "KEYPOINT_MODELS_DIR": str(share_folder() / "models"),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": DISCOVERY_RANGES[network],
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": DISCOVERY_RANGES[network],
         "FASTDDS_DEFAULT_PROFILES_FILE": profile,
-        "MUJOCO_GL": "osmesa",
     }
     if environ.get("ROS_DISTRO") == "jazzy":
         settings["FASTRTPS_DEFAULT_PROFILES_FILE"] = profile  # Fast DDS 2 knows only this name
-    return {name: environ.get(name, value) for name, value in settings.items()}
+    defaults = {
+        "KEYPOINT_CONFIG_DIR": str(config_folder()),
+        "KEYPOINT_MODELS_DIR": str(share_folder() / "models"),
+        "MUJOCO_GL": "osmesa",
+    }
+    return settings | {name: environ.get(name, value) for name, value in defaults.items()}

@@ -40,14 +40,15 @@ def test_the_task_names_its_checkpoint():
 
 
 @pytest.mark.parametrize(
-    ("given", "sim", "real"), [("auto", True, False), ("true", True, True), ("false", False, False)]
+    ("given", "lockstep", "real_time", "real"),
+    [("auto", True, False, False), ("true", True, True, True), ("false", False, False, False)],
 )
-def test_simulated_time_for_all_but_its_source(given, sim, real):
-    options = SystemOptions(use_sim_time=given)
-    nodes = by_name(sim_graph(options))
-    assert nodes.pop("sim").parameters["use_sim_time"] is False
-    assert {node.parameters["use_sim_time"] for node in nodes.values()} == {sim}
-    assert {node.parameters["use_sim_time"] for node in real_graph(options)} == {real}
+def test_simulated_time_for_all_but_its_source(given, lockstep, real_time, real):
+    for mode, expected in (("lockstep", lockstep), ("real_time", real_time)):
+        nodes = by_name(sim_graph(SystemOptions(mode=mode, use_sim_time=given)))
+        assert nodes.pop("sim").parameters["use_sim_time"] is False
+        assert {node.parameters["use_sim_time"] for node in nodes.values()} == {expected}
+    assert {node.parameters["use_sim_time"] for node in real_graph(SystemOptions(use_sim_time=given))} == {real}
 
 
 def test_params_file_wins(tmp_path: Path):

@@ -32,8 +32,10 @@ def test_the_environment_is_safe_without_any_setting(monkeypatch: pytest.MonkeyP
     assert profile.is_file()
 
 
-def test_what_is_given_wins():
-    assert graph_environment({"MUJOCO_GL": "egl"})["MUJOCO_GL"] == "egl"
+def test_what_is_given_wins_except_about_the_network():
+    settings = graph_environment({"MUJOCO_GL": "egl", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"})
+    assert settings["MUJOCO_GL"] == "egl"
+    assert settings["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
 
 
 def test_unknown_network_lists_the_known():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
@@ -103,30 +105,32 @@ class KeypointNode(LifecycleNode):
 
 
 def run(make_node: Callable[[], KeypointNode]) -> None:
-    """Runs one node as a process until Ctrl-C or shutdown; `main` of every node."""
-    rclpy.init(signal_handler_options=SignalHandlerOptions.ALL)
-    code = 0
+    """Runs one node as a process until SIGINT or SIGTERM; `main` of every node.
+
+    The signals only ask the loop to end: ROS stays up until the node is closed, so that an arm's last words get out.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = None
     try:
         node = make_node()
-        if node.autostart and not node.start():
-            code = 1
-        else:
-            spin(node)
+        started = not node.autostart or node.start()
+        if started:
+            spin(node, stopping)
     except KeypointError as error:
-        print(f"{error}", file=sys.stderr)
-        code = 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        code = 0
+        print(error, file=sys.stderr)
+        started = False
     finally:
         if node is not None:
             node.close()
         rclpy.try_shutdown()
-    sys.exit(code)
+    sys.exit(0 if started else 1)
 
 
-def spin(node: KeypointNode) -> None:
-    """Serves callbacks until ROS is shut down, with the cheapest executor there is."""
+def spin(node: KeypointNode, stopping: threading.Event) -> None:
+    """Serves callbacks until told to stop, with the cheapest executor there is."""
     try:
         from rclpy.experimental import EventsExecutor
 
@@ -134,8 +138,6 @@ def spin(node: KeypointNode) -> None:
     except ImportError:  # Jazzy has none
         executor = SingleThreadedExecutor()
     executor.add_node(node)
-    try:
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=0.1)  # EventsExecutor.spin() hangs where no callback ever comes
-    finally:
-        executor.remove_node(node)
+    while rclpy.ok() and not stopping.is_set():
+        executor.spin_once(timeout_sec=0.1)  # EventsExecutor.spin() hangs where no callback ever comes
+    executor.remove_node(node)

@@ -86,8 +86,8 @@ class CameraSettings:
     fy: float = 607.0
     cx: float = 318.0
     cy: float = 246.0
-    position: tuple[float, float, float] = (1.10, 0.0, 0.55)
-    target: tuple[float, float, float] = (0.42, 0.0, 0.235)
+    position: tuple[float, float, float] = (1.10, 0.0, 0.56)
+    target: tuple[float, float, float] = (0.40, 0.0, 0.18)
     noise: SensorNoise | None = field(default_factory=SensorNoise)
 
     @property

@@ -41,6 +41,7 @@ _NEAR_HOME = 0.1  # a scene is put up only with every joint this near home [rad]
 class SimParameters:
     """Parameters of the sim node."""
 
+    mode: str = parameter("lockstep", "how time goes on", choices=("lockstep", "real_time"))
     task: str = parameter("clock_button", "a name of keypoint_sim.tasks")
     robot: str = parameter("hebi_chopsticks", "a name of keypoint_core.robots")
     condition: str = parameter("rp", "disturbances of scenes whose request names none")
@@ -68,17 +69,18 @@ class SimNode(KeypointNode):
 
     def __init__(self) -> None:
         super().__init__("sim")
+        self.lockstep = self.parameters.mode == "lockstep"
         self._world: World | None = None
         self._changed = threading.Condition()
         self._command: SimCommand | None = None
         self._command_when = 0.0
-        self._lock_rule = Lockstep(self.parameters.latency)
+        self._rule = Lockstep(self.parameters.latency)
         self._epoch, self._tick = _EPOCH_GAP, 0
-        self._running = False
+        self._stepping = False
         self._told = Outcome.RUNNING
         self._feedback = self.create_publisher(SimFeedback, "sim/feedback", SUBSCRIBE_STREAM_LOSSLESS)
         self._status = self.create_publisher(TaskStatusMsg, "task/status", LATCHED)
-        self._clock = self.create_publisher(Clock, "/clock", 1)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", 1)
         self._camera = CameraPublisher(self)
         self._timing = TimingPublisher(self, StageTiming.CAMERA)
         self.create_subscription(SimCommand, "sim/command", self._on_command, SUBSCRIBE_STREAM_LOSSLESS)
@@ -94,7 +96,7 @@ class SimNode(KeypointNode):
 
     def activate(self) -> None:
         """Starts the clock."""
-        self._running = True
+        self._stepping = True
         self._render_worker = LatestWorker(
             "render", self._render, self.failed, lambda: self.diagnostics.count("frames dropped")
         )
@@ -104,9 +106,9 @@ class SimNode(KeypointNode):
 
     def deactivate(self) -> None:
         """Stops the clock."""
-        if not self._running:
+        if not self._stepping:
             return
-        self._running = False
+        self._stepping = False
         with self._changed:
             self._changed.notify_all()
         self._thread.join(timeout=2.0)
@@ -124,7 +126,7 @@ class SimNode(KeypointNode):
 
     def _reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> ResetWorld.Response:
         world = self._world
-        if not self._running or world is None:
+        if not self._stepping or world is None:
             response.error_code, response.error_msg = ResetWorld.Response.BAD_REQUEST, "the sim node is not active"
             return response
         with self._changed:
@@ -148,7 +150,7 @@ class SimNode(KeypointNode):
         epoch = self._epoch + self._world.stamp + _EPOCH_GAP
         self._info = self._world.reset(seed, condition)
         self._epoch, self._tick, self._command = epoch, self._tick + 1, None
-        self._lock_rule.reset()
+        self._rule.reset()
         self._told = Outcome.RUNNING
         self._changed.notify_all()
 
@@ -160,14 +162,14 @@ class SimNode(KeypointNode):
 
     def _run_lockstep(self) -> None:
         handled = -1
-        while self._running:
+        while self._stepping:
             with self._changed:
                 tick, stamp = self._tick, self._stamp()
                 exposure = None
                 if tick != handled:
                     handled = tick
                     exposure = self._begin_tick(stamp)
-                awaits = self._lock_rule.awaits
+                awaits = self._rule.awaits
                 feedback = self._make_feedback(stamp, awaits)
             if exposure is not None:
                 self._render(exposure)
@@ -177,21 +179,21 @@ class SimNode(KeypointNode):
                 self._await_command(tick)
 
     def _begin_tick(self, stamp: int) -> _Exposure | None:
-        self._clock.publish(Clock(clock=to_stamp(stamp)))
+        self._clock_publisher.publish(Clock(clock=to_stamp(stamp)))
         if not self._world.frame_due:
             return None
-        self._lock_rule.exposed(stamp)
+        self._rule.exposed(stamp)
         return _Exposure(self._world.snapshot(), stamp, time.time_ns())
 
     def _await_command(self, tick: int) -> None:
         """Steps once when a command for this tick lets time go on; gives up after a while, so that it is sent again."""
         deadline = time.monotonic() + _RESEND
-        while self._running and tick == self._tick:
+        while self._stepping and tick == self._tick:
             command = self._command
             if command is not None and command.tick == tick:
                 observation = from_stamp(command.observation)
                 self._command = None
-                if self._lock_rule.may_advance(command.mode, observation):
+                if self._rule.may_advance(command.mode, observation):
                     self._pace(command.mode)
                     self._step(command)
                     return
@@ -200,7 +202,7 @@ class SimNode(KeypointNode):
 
     def _pace(self, mode: int) -> None:
         """An idle world runs no faster than the real one."""
-        if self._lock_rule.phase == Phase.FREE and mode in (ArmMode.HOLD, ArmMode.STOPPED):
+        if self._rule.phase == Phase.FREE and mode in (ArmMode.HOLD, ArmMode.STOPPED):
             self._changed.wait(self._world.timing.control_period * 1e-9)
 
     # Real time --------------------------------------------------------------------------------------------------------
@@ -208,7 +210,7 @@ class SimNode(KeypointNode):
     def _run_real_time(self) -> None:
         period = self._world.timing.control_period * 1e-9
         due = time.monotonic()
-        while self._running:
+        while self._stepping:
             with self._changed:
                 stamp = self._stamp()
                 if self._world.frame_due:
@@ -241,7 +243,7 @@ class SimNode(KeypointNode):
             velocity = np.zeros(len(command.position)) if still else np.array(command.velocity)
             applied = ArmCommand(np.array(command.position), velocity, command.gripper)
         self._world.step(applied)
-        self._lock_rule.ticked(self._world.status().outcome != Outcome.RUNNING)
+        self._rule.ticked(self._world.status().outcome != Outcome.RUNNING)
 
     def _make_feedback(self, stamp: int, awaits: int) -> SimFeedback:
         state = self._world.state()

@@ -6,6 +6,7 @@ what a killed process loses. rosbags (pinned) ends a chunk only when it holds 1 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,9 +27,15 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.rosbag2.errors import WriterError
 from rosbags.typesys.store import Typestore
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 UNFINISHED = {"state": "recording"}
 ZERO = QosTime(0, 0)
+ZSTD_LEVEL = 2  # the best ratio for its time on depth images
 
 
 class BagError(KeypointError):
@@ -70,6 +77,7 @@ class BagWriter:
             self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
+            self._writer.storage.compressor = lambda data: zstd.compress(data, ZSTD_LEVEL)
         except (OSError, WriterError) as error:
             raise BagError(f"cannot write a bag to {folder}: {error}; choose another folder") from error
 

@@ -12,6 +12,20 @@ from numpy.typing import NDArray
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 TO_BGR = {"rgb8": cv2.COLOR_RGB2BGR, "rgba8": cv2.COLOR_RGBA2BGR, "bgra8": cv2.COLOR_BGRA2BGR}
+METRES = np.float32(1e-3)  # per millimetre
+
+
+def pixels_of(image: Any, kind: type[np.generic], channels: int) -> NDArray[Any]:
+    """A sensor_msgs/Image as [H, W, channels] of a little- or big-endian kind. Raises InputError on too little data."""
+    number = np.dtype(kind).newbyteorder(">" if image.is_bigendian else "<")
+    width = image.width * channels * number.itemsize
+    if image.step < width or len(image.data) < image.step * image.height:
+        raise InputError(
+            f"image {image.width}x{image.height} {image.encoding} needs rows of {width} bytes, "
+            f"got step {image.step} and {len(image.data)} bytes"
+        )
+    rows = image.data[: image.step * image.height].reshape(image.height, image.step)[:, :width]
+    return np.ascontiguousarray(rows).view(number).reshape(image.height, image.width, channels)
 
 
 def encode_jpeg(image: Any, quality: int) -> NDArray[np.uint8]:
@@ -30,8 +44,7 @@ def encode_jpeg(image: Any, quality: int) -> NDArray[np.uint8]:
     channels = CHANNELS.get(image.encoding)
     if channels is None:
         raise InputError(f"cannot compress images of encoding '{image.encoding}'; known: {', '.join(CHANNELS)}")
-    rows = image.data.reshape(image.height, image.step)[:, : image.width * channels]
-    pixels = rows.reshape(image.height, image.width, channels)
+    pixels = pixels_of(image, np.uint8, channels)
     if image.encoding in TO_BGR:
         pixels = cv2.cvtColor(pixels, TO_BGR[image.encoding])
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].reshape(-1)
@@ -45,6 +58,20 @@ def decode_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
+def in_millimetres(depth: Float32) -> NDArray[np.uint16] | None:
+    """Depth in whole millimetres, 0 where invalid, if `decode_depth` gives back the very same values; else None.
+
+    Args:
+        depth: [H, W] float32 [m], NaN or 0 where invalid.
+    """
+    known = depth.copy()
+    cv2.patchNaNs(known, 0.0)
+    whole = np.rint(known * np.float32(1e3))
+    if not np.array_equal(whole * METRES, known) or whole.min() < 0 or whole.max() > np.iinfo(np.uint16).max:
+        return None
+    return whole.astype(np.uint16)
+
+
 def decode_depth(image: Any) -> Float32:
     """Depth of a sensor_msgs/Image as [H, W] float32 [m], NaN where invalid (REP-118: 32FC1 in m, 16UC1 in mm).
 
@@ -53,9 +80,6 @@ def decode_depth(image: Any) -> Float32:
     """
     if image.encoding not in ("32FC1", "16UC1"):
         raise InputError(f"depth must be of encoding 32FC1 or 16UC1 (REP-118), got '{image.encoding}'")
-    kind = np.dtype(np.float32 if image.encoding == "32FC1" else np.uint16)
-    kind = kind.newbyteorder(">" if image.is_bigendian else "<")
-    rows = image.data.reshape(image.height, image.step)[:, : image.width * kind.itemsize]
-    values = np.ascontiguousarray(rows).view(kind).astype(np.float32)
-    depth = values if image.encoding == "32FC1" else values * np.float32(1e-3)
+    values = pixels_of(image, np.float32 if image.encoding == "32FC1" else np.uint16, 1)[..., 0].astype(np.float32)
+    depth = values if image.encoding == "32FC1" else values * METRES
     return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(np.nan))

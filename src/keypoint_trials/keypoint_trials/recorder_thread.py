@@ -18,22 +18,27 @@ class RecorderThread:
         capacity: of the queue [bytes].
     """
 
-    def __init__(self, recorder: Recorder, capacity: int = 256_000_000) -> None:
+    def __init__(self, recorder: Recorder, capacity: int) -> None:
         self._recorder = recorder
         self._capacity = capacity
         self._queue: deque[tuple[str, int, bytes]] = deque()
         self._queued = self._dropped = 0
-        self._ended = False
+        self._running = False
         self._wake = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="recorder")
+        self._thread: threading.Thread | None = None
 
     @property
     def status(self) -> RecorderStatus:
         """Of the recorder and the queue."""
-        return replace(self._recorder.status, dropped=self._dropped, queued=self._queued)
+        status = replace(self._recorder.status, dropped=self._dropped, queued=self._queued)
+        if self._running and self._thread is not None and not self._thread.is_alive():
+            return replace(status, error="the writing thread failed; its traceback is in the log")
+        return status
 
     def start(self) -> None:
-        """Begins to write."""
+        """Begins to write; also again after `stop`."""
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     def put(self, name: str, stamp: int, data: bytes) -> None:
@@ -47,16 +52,17 @@ class RecorderThread:
             self._wake.notify()
 
     def stop(self) -> None:
-        """Writes what is queued and ends the open bag."""
+        """Writes what is queued and ends the open bag; safe to call twice and before `start`."""
         with self._wake:
-            self._ended = True
+            self._running = False
             self._wake.notify()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _take(self) -> Sequence[tuple[str, int, bytes]]:
         """The next message, after FLUSH_EVERY at the latest."""
         with self._wake:
-            if not self._queue and not self._ended:
+            if not self._queue and self._running:
                 self._wake.wait(FLUSH_EVERY)
             if not self._queue:
                 return []
@@ -70,6 +76,6 @@ class RecorderThread:
             for name, stamp, data in items:
                 self._recorder.handle(name, stamp, data)
             self._recorder.tick()
-            if not items and self._ended:
+            if not items and not self._running:
                 break
         self._recorder.close()

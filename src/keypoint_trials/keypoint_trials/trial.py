@@ -15,6 +15,7 @@ from keypoint_ros.conversions import from_stamp
 from keypoint_trials.trial_graph import GraphError, TrialGraph
 
 Result = RunTrial.Result
+_TELL_PERIOD = 0.1  # between two states of the same phase [s]
 COMMANDER = "policy"
 _CULPRITS = {
     StageTiming.CAMERA: (Result.CAMERA, "no frames come"),
@@ -87,6 +88,7 @@ class Trial:
         self._phase = TrialState.PHASE_IDLE
         self._acting_since: int | None = None
         self._acted = 0.0
+        self._told = 0.0  # by the steady clock [s]
         self._result = RunTrial.Result()
 
     def cancel(self) -> None:
@@ -162,7 +164,8 @@ class Trial:
             self._check()
             self._check_judge()
             self._check_stages()
-            self._tell()
+            if time.monotonic() - self._told > _TELL_PERIOD:
+                self._tell()
 
     def _check(self) -> None:
         """Raises when the trial was canceled or the arm stopped."""
@@ -247,6 +250,7 @@ class Trial:
         self._tell()
 
     def _tell(self) -> None:
+        self._told = time.monotonic()
         graph = self._graph
         state = TrialState(trial=self.request.name, phase=self._phase, elapsed=self._acted)
         state.keypoints_visible, state.keypoints_total = graph.visible, graph.total

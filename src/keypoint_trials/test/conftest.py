@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from keypoint_trials.definitions import make_typestore
-from keypoint_trials.recording import Recorder, RecorderOptions
+from keypoint_trials.recording import Recorder, RecorderParameters
 from keypoint_trials.topics import RECORDED
 
 DEFINITIONS = Path(__file__).parents[2] / "keypoint_interfaces" / "msg"
@@ -121,8 +121,8 @@ class Messages:
             image_width=self.size[0],
             image_height=self.size[1],
             ids=np.arange(self.count, dtype=np.int32),
-            u=pixels[:, 0],
-            v=pixels[:, 1],
+            u=pixels[:, 0].copy(),
+            v=pixels[:, 1].copy(),
             confidence=np.full(self.count, 0.9, np.float32),
             status=status,
             x=np.zeros(self.count, np.float32),
@@ -270,8 +270,8 @@ def make_recorder(store):
 
     def make(folder, clock=None, **options):
         topics = {"/" + topic.name.lstrip("/"): topic for topic in RECORDED}
-        options = RecorderOptions(folder, **{"min_free": 0, **options})
-        return Recorder(topics, store, options, clock or Clock())
+        parameters = RecorderParameters(str(folder), **{"min_free": 0, **options})
+        return Recorder(topics, store, parameters, clock or Clock())
 
     return make
 

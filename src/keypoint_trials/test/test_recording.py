@@ -118,7 +118,7 @@ def test_full_disk_cuts_the_bag_and_is_told(tmp_path, make_recorder, messages):
 
 
 def test_bag_is_closed_while_there_is_room_for_its_index(tmp_path, make_recorder, messages):
-    recorder = make_recorder(tmp_path, min_free=10**18)
+    recorder = make_recorder(tmp_path, min_free=10**9)
     for name, stamp, data in list(messages.trial(frames=2))[:-2]:
         recorder.handle(name, stamp, data)
     recorder.tick()
@@ -146,7 +146,7 @@ def test_full_queue_drops_and_counts(tmp_path, make_recorder, messages):
 
 
 def test_thread_writes_everything_before_it_stops(tmp_path, make_recorder, messages):
-    thread = RecorderThread(make_recorder(tmp_path))
+    thread = RecorderThread(make_recorder(tmp_path), capacity=10**8)
     thread.start()
     for name, stamp, data in messages.trial(frames=20):
         thread.put(name, stamp, data)
@@ -158,3 +158,19 @@ def test_thread_writes_everything_before_it_stops(tmp_path, make_recorder, messa
 def test_reading_what_is_no_bag(tmp_path):
     with pytest.raises(BagError, match="cannot read the bag"):
         read_trial(tmp_path / os.urandom(2).hex())
+
+
+@pytest.mark.parametrize("metres, encoding", [(0.123, "16UC1"), (0.1234, "32FC1"), (80.0, "32FC1"), (-0.5, "32FC1")])
+def test_depth_is_recorded_in_millimetres_only_where_nothing_is_lost(
+    tmp_path, make_recorder, messages, metres, encoding
+):
+    depth = np.full((4, 6), np.nan, np.float32)
+    depth[1:] = np.rint(1e4 * metres) * np.float32(1e-3) / 10 if encoding == "32FC1" else 123 * np.float32(1e-3)
+    depth[0, 0] = 0
+    recorder = make_recorder(tmp_path, always=True)
+    recorder.handle("/camera/depth_registered/image_raw", 1, messages.image(7, depth, "32FC1"))
+    recorder.close()
+    [(_, _, image)] = iterate(tmp_path / "recording")
+    assert image.encoding == encoding
+    [(stamp, read)] = iterate_depth(tmp_path / "recording")
+    assert stamp == 7 and np.array_equal(read, np.where(depth > 0, depth, np.nan), equal_nan=True)

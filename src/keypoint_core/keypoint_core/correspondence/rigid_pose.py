@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
 
 from keypoint_core.correspondence.reference_features import Matches
 from keypoint_core.geometry import camera
-from keypoint_core.types import Float64, Intrinsics
+from keypoint_core.geometry.lifting import depth_at
+from keypoint_core.types import Float64, Frame, Intrinsics
 
 _SEED = 20_412  # of OpenCV's generator, so that every process draws the same samples
 _CONFIDENCE = 0.999
@@ -26,11 +29,15 @@ class PoseSettings:
         iterations: of RANSAC at most.
         threshold: reprojection error of an inlier while sampling [px].
         fine_threshold: reprojection error of an inlier in the refinement [px].
+        pixel_sigma: error of a feature's pixel [px].
+        depth_sigma: error of the live depth at a feature [m].
     """
 
     iterations: int = 2000
     threshold: float = 4.0
     fine_threshold: float = 2.5
+    pixel_sigma: float = 1.0
+    depth_sigma: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -50,44 +57,92 @@ class RigidPose:
     spread: float
 
 
-def estimate_pose(matches: Matches, intrinsics: Intrinsics, settings: PoseSettings) -> RigidPose | None:
-    """PnP by RANSAC, then refined on the inliers; None when too few matches agree.
+@dataclass(frozen=True)
+class _Observations:
+    """M matches as the pose is fitted to them: points [M, 3], ideal pixels [M, 2], live depth [M] (NaN unknown)."""
+
+    points: Float64
+    pixels: Float64
+    depth: Float64
+    intrinsics: Intrinsics
+
+    def residuals(self, pose: Float64) -> tuple[Float64, Float64]:
+        """Reprojection errors [M, 2] [px], infinite behind the camera, and depth errors [M] [m]."""
+        moved = camera.transform(pose, self.points)
+        front = moved[:, 2:] > 0
+        projected = (moved @ self.intrinsics.matrix.T)[:, :2] / np.where(front, moved[:, 2:], 1.0)
+        return np.where(front, projected - self.pixels, np.inf), moved[:, 2] - self.depth
+
+    def take(self, chosen: NDArray[np.bool_]) -> _Observations:
+        """Those marked in `chosen` [M]."""
+        return _Observations(self.points[chosen], self.pixels[chosen], self.depth[chosen], self.intrinsics)
+
+
+def estimate_pose(matches: Matches, frame: Frame, settings: PoseSettings) -> RigidPose | None:
+    """PnP by RANSAC, then refined on the inliers with the live depth; None when too few matches agree.
 
     Args:
         matches: M of them.
-        intrinsics: of the live camera.
+        frame: the live one, for its intrinsics and depth.
         settings: see there.
     """
     if len(matches) < _MIN_INLIERS:
         return None
-    pixels = _ideal_pixels(matches.pixels, intrinsics)
+    depth = np.full(len(matches), np.nan) if frame.depth is None else depth_at(frame.depth, matches.pixels)
+    pixels = _ideal_pixels(matches.pixels, frame.intrinsics)
+    seen = _Observations(matches.points, pixels, depth, frame.intrinsics)
+    pose, chosen = _consensus_sample(seen, settings)
+    for threshold in (settings.threshold, settings.fine_threshold, settings.fine_threshold):
+        if chosen.sum() < _MIN_INLIERS:
+            return None
+        pose = _refined(seen.take(chosen), pose, settings)
+        error = np.linalg.norm(seen.residuals(pose)[0], axis=1)
+        chosen = error < threshold
+    if chosen.sum() < _MIN_INLIERS:
+        return None
+    rms = float(np.sqrt(np.mean(error[chosen] ** 2)))
+    spread = float(max(np.linalg.det(np.cov(pixels[chosen].T)), 0.0) ** 0.25)
+    return RigidPose(pose, chosen, rms, spread)
+
+
+def _consensus_sample(seen: _Observations, settings: PoseSettings) -> tuple[Float64, NDArray[np.bool_]]:
+    """The pose [4, 4] that most matches agree on, and which [M] these are: none when sampling fails."""
+    chosen = np.zeros(len(seen.points), dtype=np.bool_)
     cv2.setRNGSeed(_SEED)
     found, rotation, translation, inliers = cv2.solvePnPRansac(
-        matches.points,
-        pixels,
-        intrinsics.matrix,
+        seen.points,
+        seen.pixels,
+        seen.intrinsics.matrix,
         _UNDISTORTED,
         iterationsCount=settings.iterations,
         reprojectionError=settings.threshold,
         confidence=_CONFIDENCE,
         flags=cv2.SOLVEPNP_AP3P,
     )
-    if not found or inliers is None or len(inliers) < _MIN_INLIERS:
-        return None
-    chosen = np.zeros(len(matches), dtype=np.bool_)
+    if not found or inliers is None:
+        return np.eye(4), chosen
     chosen[inliers[:, 0]] = True
-    for threshold in (settings.threshold, settings.fine_threshold, settings.fine_threshold):
-        rotation, translation = cv2.solvePnPRefineLM(
-            matches.points[chosen], pixels[chosen], intrinsics.matrix, _UNDISTORTED, rotation, translation
-        )
-        matrix = _matrix(rotation, translation)
-        error = _reprojection_error(matches.points, pixels, intrinsics, matrix)
-        chosen = error < threshold
-        if chosen.sum() < _MIN_INLIERS:
-            return None
-    rms = float(np.sqrt(np.mean(error[chosen] ** 2)))
-    spread = float(max(np.linalg.det(np.cov(pixels[chosen].T)), 0.0) ** 0.25)
-    return RigidPose(matrix, chosen, rms, spread)
+    return _matrix(Rotation.from_rotvec(np.ravel(rotation)), np.ravel(translation)), chosen
+
+
+def _refined(seen: _Observations, pose: Float64, settings: PoseSettings) -> Float64:
+    """The pose [4, 4] of least squares near `pose`.
+
+    Pixels alone leave a small object's distance and the turn of a flat one loosely held; the depth image holds both.
+    """
+    turn, place = Rotation.from_matrix(pose[:3, :3]), pose[:3, 3]
+    known = np.isfinite(seen.depth)
+
+    def moved(step: Float64) -> Float64:
+        return _matrix(Rotation.from_rotvec(step[:3]) * turn, place + step[3:])
+
+    def errors(step: Float64) -> Float64:
+        pixels, depth = seen.residuals(moved(step))
+        stacked = np.concatenate([pixels.ravel() / settings.pixel_sigma, depth[known] / settings.depth_sigma])
+        bounded: Float64 = np.nan_to_num(stacked, posinf=1e3, neginf=-1e3)
+        return bounded
+
+    return moved(least_squares(errors, np.zeros(6), loss="soft_l1").x)
 
 
 def _ideal_pixels(pixels: Float64, intrinsics: Intrinsics) -> Float64:
@@ -96,19 +151,8 @@ def _ideal_pixels(pixels: Float64, intrinsics: Intrinsics) -> Float64:
     return np.ascontiguousarray(ideal[:, :2])
 
 
-def _matrix(rotation: ArrayLike, translation: ArrayLike) -> Float64:
-    """[4, 4] of OpenCV's rotation vector and translation."""
+def _matrix(rotation: Rotation, translation: Float64) -> Float64:
+    """[4, 4] rigid transform."""
     matrix = np.eye(4)
-    matrix[:3, :3] = cv2.Rodrigues(np.asarray(rotation, dtype=np.float64))[0]
-    matrix[:3, 3] = np.ravel(translation)
+    matrix[:3, :3], matrix[:3, 3] = rotation.as_matrix(), translation
     return matrix
-
-
-def _reprojection_error(points: Float64, pixels: Float64, intrinsics: Intrinsics, pose: Float64) -> Float64:
-    """[M] distance [px] between ideal pixels and points reprojected under a pose; infinite behind the camera."""
-    moved = camera.transform(pose, points)
-    front = moved[:, 2] > 0
-    projected = moved @ intrinsics.matrix.T
-    projected = projected[:, :2] / np.where(front, moved[:, 2], 1.0)[:, None]
-    error: Float64 = np.where(front, np.linalg.norm(projected - pixels, axis=1), np.inf)
-    return error

@@ -106,7 +106,7 @@ class SiftPnp:
         best: _Located | None = None
         left = matches
         for _ in range(self._settings.hypotheses):
-            pose = estimate_pose(left, frame.intrinsics, self._settings.pose)
+            pose = estimate_pose(left, frame, self._settings.pose)
             if pose is None:
                 break
             located = self._examine(frame, pose)

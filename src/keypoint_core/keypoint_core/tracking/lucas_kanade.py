@@ -79,7 +79,8 @@ class LucasKanade:
         array = checked_pixels(pixels, gray.shape)
         numbers = checked_ids(ids, len(array))
         self.reset()
-        self._tracks = Tracks.begin(numbers, array, patches.cut(gray, array, self._settings.template), frame.stamp)
+        cut = patches.cut(gray.astype(np.float32), array, self._settings.template)
+        self._tracks = Tracks.begin(numbers, array, cut, frame.stamp)
         self._frame, self._gray = frame, gray
         return self._keypoints(frame, self._tracks)
 
@@ -95,8 +96,10 @@ class LucasKanade:
                 f"the image changed from {_size(previous)} to {_size(frame)}; start again on a frame of the new size"
             )
         gray = _gray(frame)
-        self._follow(tracks, gray, frame.stamp)
-        self._recover(tracks, gray, frame.stamp)
+        flowed, backward = self._flow(tracks, gray)
+        image = gray.astype(np.float32)
+        self._follow(tracks, flowed, backward, image, frame.stamp)
+        self._recover(tracks, image, frame.stamp)
         self._judge_hidden(tracks, frame.stamp)
         self._frame, self._gray = frame, gray
         return self._keypoints(frame, tracks)
@@ -114,7 +117,7 @@ class LucasKanade:
         if len(taken):
             raise TrackingError(f"ids {taken.tolist()} are being tracked; remove them first or take others")
         self._groups += 1
-        cut = patches.cut(self._gray, array, self._settings.template)
+        cut = patches.cut(self._gray.astype(np.float32), array, self._settings.template)
         self._tracks = tracks.joined(Tracks.begin(numbers, array, cut, frame.stamp, self._groups))
 
     def remove(self, ids: ArrayLike) -> None:
@@ -141,16 +144,19 @@ class LucasKanade:
             raise TrackingError("nothing is tracked; call start first")
         return self._tracks, self._frame
 
-    def _follow(self, tracks: Tracks, gray: NDArray[np.uint8], stamp: int) -> None:
-        """Moves the visible keypoints by flow and holds them against their patches."""
-        index = np.flatnonzero(tracks.status == KeypointStatus.VISIBLE)
-        flowed, backward = forward_backward(self._gray, gray, tracks.pixels[index], self._settings.flow)
-        left = (backward <= self._settings.max_backward) & ~inside_image(flowed, gray.shape)
+    def _flow(self, tracks: Tracks, gray: NDArray[np.uint8]) -> tuple[Float32, Float32]:
+        """Where flow takes the visible keypoints, [V, 2], and their forward-backward errors [V]."""
+        return forward_backward(self._gray, gray, tracks.pixels[tracks.visible], self._settings.flow)
+
+    def _follow(self, tracks: Tracks, flowed: Float32, backward: Float32, image: Float32, stamp: int) -> None:
+        """Moves the visible keypoints with the flow where it passes the checks."""
+        index = np.flatnonzero(tracks.visible)
+        left = (backward <= self._settings.max_backward) & ~inside_image(flowed, image.shape)
         tracks.status[index] = np.where(left, KeypointStatus.OUT_OF_VIEW, KeypointStatus.OCCLUDED)
-        place, likeness = patches.align(gray, tracks.templates.take(index), flowed, self._settings.template)
+        place, likeness = patches.align(image, tracks.templates.take(index), flowed, self._settings.template)
         good = likeness >= self._settings.keep_correlation
         good &= np.linalg.norm(place - flowed, axis=1) <= self._settings.max_correction
-        good &= (backward <= self._settings.max_backward) & inside_image(place, gray.shape)
+        good &= (backward <= self._settings.max_backward) & inside_image(place, image.shape)
         odd = odd_motion(tracks.pixels[index], place, self._settings.neighbours) > self._settings.max_odd_motion
         good &= ~odd | (likeness >= self._settings.odd_correlation)
         chosen = index[good]
@@ -158,17 +164,19 @@ class LucasKanade:
         tracks.status[chosen] = KeypointStatus.VISIBLE
         tracks.confidence[chosen] = self._confidence(backward[good].astype(np.float64), likeness[good])
 
-    def _recover(self, tracks: Tracks, gray: NDArray[np.uint8], stamp: int) -> None:
+    def _recover(self, tracks: Tracks, image: Float32, stamp: int) -> None:
         """Makes the hidden keypoints that are found again visible."""
         self._turn += 1
-        index, place, likeness = find_hidden(tracks, gray, self._turn, self._settings.recovery, self._settings.template)
+        index, place, likeness = find_hidden(
+            tracks, image, self._turn, self._settings.recovery, self._settings.template
+        )
         tracks.pixels[index], tracks.seen[index] = place, stamp
         tracks.status[index] = KeypointStatus.VISIBLE
         tracks.confidence[index] = self._confidence(np.zeros(len(index)), likeness)
 
     def _judge_hidden(self, tracks: Tracks, stamp: int) -> None:
         """Gives the hidden keypoints up after a time; until then their confidence falls from a half to nothing."""
-        hidden = tracks.status != KeypointStatus.VISIBLE
+        hidden = ~tracks.visible
         age = (stamp - tracks.seen[hidden]) / (self._settings.lost_after * SECOND)
         doubt = 0.5 * np.clip(1.0 - age, 0.0, 1.0) * tracks.templates.fit[hidden]
         tracks.confidence[hidden] = np.minimum(tracks.confidence[hidden], doubt)
@@ -183,7 +191,7 @@ class LucasKanade:
 
     def _keypoints(self, frame: Frame, tracks: Tracks) -> Keypoints:
         points = lift(frame.depth, tracks.pixels, frame.intrinsics)
-        points[tracks.status != KeypointStatus.VISIBLE] = np.nan
+        points[~tracks.visible] = np.nan
         return Keypoints(
             stamp=frame.stamp,
             ids=tracks.ids.copy(),

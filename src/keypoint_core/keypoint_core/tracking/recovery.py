@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from keypoint_core.tracking import templates as patches
 from keypoint_core.tracking.templates import TemplateSettings
 from keypoint_core.tracking.tracks import Tracks, inside_image
-from keypoint_core.types import Float32, Float64, KeypointStatus
+from keypoint_core.types import Float32, Float64
 
 Index = NDArray[np.intp]
 
@@ -39,7 +39,7 @@ class RecoverySettings:
 
 
 def find_hidden(
-    tracks: Tracks, gray: NDArray[np.uint8], turn: int, settings: RecoverySettings, template: TemplateSettings
+    tracks: Tracks, gray: Float32, turn: int, settings: RecoverySettings, template: TemplateSettings
 ) -> tuple[Index, Float32, Float64]:
     """Looks for the keypoints that are not visible.
 
@@ -52,12 +52,12 @@ def find_hidden(
     Returns:
         index [M] of those found, their pixels [M, 2] and correlations [M].
     """
-    hidden = np.flatnonzero((tracks.status != KeypointStatus.VISIBLE) & tracks.templates.fit)
+    hidden = np.flatnonzero(~tracks.visible & tracks.templates.fit)
     if len(hidden) == 0:
         return hidden, np.empty((0, 2), np.float32), np.empty(0)
-    owner, start = _proposals(tracks, gray, hidden, turn, settings, template)
+    owner, start, needed = _proposals(tracks, gray, hidden, turn, settings, template)
     place, likeness = patches.align(gray, tracks.templates.take(owner), start, template)
-    good = (likeness >= settings.min_correlation) & inside_image(place, gray.shape)
+    good = (likeness >= needed) & inside_image(place, gray.shape)
     good &= np.linalg.norm(place - start, axis=1) <= settings.max_correction
     owner, place, likeness = owner[good], place[good], likeness[good]
     order = np.lexsort((-likeness, owner))  # by keypoint, the best place first
@@ -67,18 +67,26 @@ def find_hidden(
 
 def _proposals(
     tracks: Tracks,
-    gray: NDArray[np.uint8],
+    gray: Float32,
     hidden: Index,
     turn: int,
     settings: RecoverySettings,
     template: TemplateSettings,
-) -> tuple[Index, Float32]:
-    """Places [P, 2] in the image to look at, and which keypoint [P] each is for."""
-    expected = tracks.pixels[hidden].copy()
+) -> tuple[Index, Float32, Float64]:
+    """Places [P, 2] in the image to look at, which keypoint [P] each is for, and the correlation [P] it takes.
+
+    A keypoint's last place counts as searched for when its neighbours moved on: they contradict it.
+    """
     moved = _moved_with_neighbours(tracks, hidden, settings.neighbours)
+    last = tracks.pixels[hidden]
+    contradicted = np.linalg.norm(moved - last, axis=1) > settings.max_correction  # false for NaN
     known = inside_image(moved, gray.shape)
-    expected[known] = moved[known]
-    owner, places = [hidden, hidden[known]], [tracks.pixels[hidden], moved[known]]
+    owner, places = [hidden, hidden[known]], [last, moved[known]]
+    needed = [
+        np.where(contradicted, settings.search_correlation, settings.min_correlation),
+        np.full(int(known.sum()), settings.min_correlation),
+    ]
+    expected = np.where(known[:, None], moved, last)
     for k in range(min(settings.searches, len(hidden))):
         row = (turn * settings.searches + k) % len(hidden)
         i = int(hidden[row])
@@ -86,7 +94,8 @@ def _proposals(
         if peak >= settings.search_correlation and margin >= settings.search_margin:
             owner.append(hidden[row : row + 1])
             places.append(place[None])
-    return np.concatenate(owner), np.concatenate(places)
+            needed.append(np.array([settings.search_correlation]))
+    return np.concatenate(owner), np.concatenate(places), np.concatenate(needed)
 
 
 def _moved_with_neighbours(tracks: Tracks, hidden: Index, neighbours: int) -> Float32:
@@ -95,7 +104,7 @@ def _moved_with_neighbours(tracks: Tracks, hidden: Index, neighbours: int) -> Fl
     Only keypoints that were added together share a start to count the motion from.
     """
     moved = np.full((len(hidden), 2), np.nan, dtype=np.float32)
-    visible = np.flatnonzero(tracks.status == KeypointStatus.VISIBLE)
+    visible = np.flatnonzero(tracks.visible)
     if len(visible) < neighbours:
         return moved
     away = np.linalg.norm(tracks.start[hidden][:, None] - tracks.start[visible], axis=2)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from keypoint_core.types import Float32, Float64
 
-_ITERATIONS = 8
+_ITERATIONS = 6
 _PROMISING = 0.2  # correlation at the start, below which aligning leads nowhere
 _MAX_STEP = 1.5  # [px] per iteration, so that one bad step cannot throw a patch away
-_CONVERGED = 0.01  # [px]
+_CONVERGED = 0.03  # [px]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TemplateSettings:
     radius: int = 8
     min_deviation: float = 3.0
     min_corner: float = 0.004
-    min_share: float = 0.5
+    min_share: float = 0.75
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Templates:
         )
 
 
-def cut(gray: NDArray[np.uint8], pixels: Float32, settings: TemplateSettings) -> Templates:
+def cut(gray: Float32, pixels: Float32, settings: TemplateSettings) -> Templates:
     """Remembers the surroundings of pixels [N, 2] in a gray image [H, W]."""
     side = 2 * settings.radius + 3
     values, shown = _sample(gray, pixels, settings.radius + 1)
@@ -90,9 +90,7 @@ def cut(gray: NDArray[np.uint8], pixels: Float32, settings: TemplateSettings) ->
     return Templates(values, shown, descent.astype(np.float32), fit)
 
 
-def align(
-    gray: NDArray[np.uint8], templates: Templates, start: Float32, settings: TemplateSettings
-) -> tuple[Float32, Float64]:
+def align(gray: Float32, templates: Templates, start: Float32, settings: TemplateSettings) -> tuple[Float32, Float64]:
     """Shifts each template to where it fits best near its start.
 
     Args:
@@ -117,9 +115,7 @@ def align(
     return place.astype(np.float32), correlation(gray, templates, place, settings)
 
 
-def correlation(
-    gray: NDArray[np.uint8], templates: Templates, pixels: Float32 | Float64, settings: TemplateSettings
-) -> Float64:
+def correlation(gray: Float32, templates: Templates, pixels: Float32 | Float64, settings: TemplateSettings) -> Float64:
     """[N] normalised cross-correlation of each template at pixels [N, 2]; -1 where it cannot be compared."""
     values, shown = _sample(gray, pixels, settings.radius)
     both = shown & templates.shown
@@ -131,7 +127,7 @@ def correlation(
 
 
 def search(
-    gray: NDArray[np.uint8], templates: Templates, index: int, centre: Float32, reach: int, settings: TemplateSettings
+    gray: Float32, templates: Templates, index: int, centre: Float32, reach: int, settings: TemplateSettings
 ) -> tuple[Float32, float, float]:
     """Looks for one template in a whole neighbourhood.
 
@@ -151,7 +147,7 @@ def search(
     side, span = 2 * radius + 1, reach + radius
     u, v = (int(x) for x in np.round(centre))
     left, top = max(0, u - span), max(0, v - span)
-    window = gray[top : max(0, v + span + 1), left : max(0, u + span + 1)].astype(np.float32)
+    window = gray[top : max(0, v + span + 1), left : max(0, u + span + 1)]
     if min(window.shape) < side or not templates.shown[index].all():
         return centre, -1.0, 0.0
     score = cv2.matchTemplate(window, templates.values[index].reshape(side, side), cv2.TM_CCOEFF_NORMED)
@@ -162,7 +158,7 @@ def search(
     return found, float(peak), float(peak - score.max())
 
 
-def _step(gray: NDArray[np.uint8], templates: Templates, place: Float64, settings: TemplateSettings) -> Float64:
+def _step(gray: Float32, templates: Templates, place: Float64, settings: TemplateSettings) -> Float64:
     """[N, 2] by how much each patch at `place` is ahead of its template, bounded."""
     values, shown = _sample(gray, place, settings.radius)
     both = shown & templates.shown
@@ -172,7 +168,7 @@ def _step(gray: NDArray[np.uint8], templates: Templates, place: Float64, setting
     return bounded
 
 
-def _sample(gray: NDArray[np.uint8], pixels: Float32 | Float64, radius: int) -> tuple[Float32, NDArray[np.bool_]]:
+def _sample(gray: Float32, pixels: Float32 | Float64, radius: int) -> tuple[Float32, NDArray[np.bool_]]:
     """Bilinear samples [N, K] around pixels [N, 2], and which of them lie inside the image."""
     span = np.arange(-radius, radius + 1, dtype=np.float32)
     dv, du = np.meshgrid(span, span, indexing="ij")
@@ -180,18 +176,10 @@ def _sample(gray: NDArray[np.uint8], pixels: Float32 | Float64, radius: int) -> 
     v = np.asarray(pixels[:, 1:] + dv.ravel(), dtype=np.float32)
     height, width = gray.shape
     shown = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
-    return _bilinear(gray, np.clip(u, 0, width - 1.001), np.clip(v, 0, height - 1.001)), shown
-
-
-def _bilinear(gray: NDArray[np.uint8], u: Float32, v: Float32) -> Float32:
-    """Gray values at (u, v) inside the image, in full float precision (OpenCV's remap rounds to 1/32 px)."""
-    column, row = u.astype(np.int32), v.astype(np.int32)
-    a, b = u - column, v - row
-    flat, width = gray.ravel(), gray.shape[1]
-    corner = row * width + column
-    top = flat[corner] * (1 - a) + flat[corner + 1] * a
-    bottom = flat[corner + width] * (1 - a) + flat[corner + width + 1] * a
-    return np.asarray(top * (1 - b) + bottom * b, dtype=np.float32)
+    if len(u) == 0:
+        return u, shown
+    values = cv2.remap(gray, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # places rounded to 1/32 px
+    return np.asarray(values, dtype=np.float32), shown
 
 
 def _normalised(values: Float32, where: NDArray[np.bool_]) -> tuple[Float32, Float32]:

@@ -39,6 +39,11 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def visible(self) -> NDArray[np.bool_]:
+        """[N] bool."""
+        return np.equal(self.status, KeypointStatus.VISIBLE)
+
     @classmethod
     def begin(cls, ids: NDArray[np.int32], pixels: Float32, templates: Templates, stamp: int, group: int = 0) -> Tracks:
         """New tracks; those whose template is unfit to be found again are unsure from the beginning."""

@@ -10,8 +10,8 @@ from keypoint_sim.objects import clock
 from keypoint_sim.tasks.base import Outcome, Waypoint
 
 # Poses: the tool reaches every one of them pointing down (x [m], y [m], yaw [rad]).
-POSE_LOW = np.array([0.36, -0.13, -np.pi / 4])
-POSE_HIGH = np.array([0.56, 0.13, np.pi / 4])
+POSE_LOW = np.array([0.34, -0.13, -np.pi / 4])
+POSE_HIGH = np.array([0.54, 0.13, np.pi / 4])
 
 PRESSED = 0.90  # part of the travel
 RELEASED = 0.30
@@ -20,9 +20,11 @@ MAX_SHIFT = 0.03  # [m]
 
 # The expert's numbers. Wide gates and a saturated speed make it learnable.
 GATE = 0.007  # horizontal error under which it goes down [m]
-HOVER = 0.045  # over the button [m]
+HOVER = 0.045  # over the button, while far from it [m]
+FUNNEL = 1.5  # height over the button that is kept per distance beyond the gate
+SAG = 0.01  # so far below that height it goes straight up first [m]
 PRESS_DEPTH = 0.012  # below the button's top at rest [m]; more than the travel, so the servo leans on the stop
-TRAVEL_SPEED, PRESS_SPEED, RETRACT_SPEED = 0.13, 0.05, 0.08  # [m/s]
+TRAVEL_SPEED, PRESS_SPEED, RETRACT_SPEED = 0.11, 0.04, 0.06  # [m/s]
 CHOPSTICKS_CLOSED = -0.646  # [rad]
 
 
@@ -81,16 +83,14 @@ class ClockButton:
         return (Outcome.SUCCESS if done else Outcome.RUNNING), ""
 
     def waypoint(self, data: mujoco.MjData, tcp: Float64) -> Waypoint:
-        """Hover over the button, press within the gate, retract once it was pressed."""
+        """Down a funnel to the button, press within the gate, retract once it was pressed."""
         position, rotation = data.xpos[self._body], data.xmat[self._body].reshape(3, 3)
         top = position + rotation @ np.array([0, 0, clock.BUTTON_REST])
-        hover = top + np.array([0, 0, HOVER])
         if self.pressed:
-            up = np.array([tcp[0], tcp[1], hover[2]])
-            return Waypoint(up, RETRACT_SPEED, CHOPSTICKS_CLOSED)
+            return Waypoint(np.array([tcp[0], tcp[1], top[2] + HOVER]), RETRACT_SPEED, CHOPSTICKS_CLOSED)
         error = float(np.hypot(*(tcp[:2] - top[:2])))
         if error <= GATE:
             return Waypoint(top - np.array([0, 0, PRESS_DEPTH]), PRESS_SPEED, CHOPSTICKS_CLOSED)
-        if tcp[2] < hover[2] - 0.01:  # too low to travel: straight up first
-            hover = np.array([tcp[0], tcp[1], hover[2]])
-        return Waypoint(hover, TRAVEL_SPEED, CHOPSTICKS_CLOSED)
+        height = top[2] + min(HOVER, FUNNEL * (error - GATE))
+        x, y = tcp[:2] if tcp[2] < height - SAG else top[:2]
+        return Waypoint(np.array([x, y, height]), TRAVEL_SPEED, CHOPSTICKS_CLOSED)

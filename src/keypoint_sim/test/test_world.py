@@ -1,0 +1,166 @@
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keypoint_core.errors import InputError, UnknownNameError
+from keypoint_core.types import ArmCommand
+from keypoint_sim.experts import play
+from keypoint_sim.objects import clock
+from keypoint_sim.settings import CameraSettings, Timing
+from keypoint_sim.tasks.base import Outcome
+from keypoint_sim.world import World
+
+
+def hold(world: World) -> ArmCommand:
+    return ArmCommand(world.chain.home, np.zeros(6), world.chain.gripper_home)
+
+
+def fingerprint(world: World, seed: int, condition: str) -> str:
+    """Hash of the first picture, the last picture and the outcome of the expert's trial."""
+    world.reset(seed, condition)
+    first = world.capture()
+    status = play(world, world.expert())
+    last = world.capture()
+    digest = hashlib.sha256(repr(status).encode())
+    for frame in (first, last):
+        digest.update(frame.color.tobytes())
+        digest.update(frame.depth.tobytes())
+    digest.update(world.data.qpos.tobytes())
+    return digest.hexdigest()
+
+
+def test_reset_starts_at_home_and_at_rest(world: World) -> None:
+    state = world.state()
+    np.testing.assert_array_equal(state.position, world.chain.home)
+    np.testing.assert_array_equal(state.velocity, 0.0)
+    assert state.gripper == world.chain.gripper_home and state.stamp == 0 and world.frame_due
+
+
+def test_arm_holds_home_without_sagging(world: World) -> None:
+    for _ in range(100):
+        world.step(hold(world))
+    np.testing.assert_allclose(world.state().position, world.chain.home, atol=1e-3)
+    assert world.status().outcome == Outcome.RUNNING and world.stamp == 1_000_000_000
+
+
+def test_exposures_fall_on_the_first_tick_at_or_after_each_fifteenth() -> None:
+    due = [tick for tick in range(101) if Timing().frame_due(tick)]
+    assert due == [-(-k * 100 // 15) for k in range(16)]
+
+
+def test_same_seed_same_pixels_and_outcome_in_any_world_and_process(shared_world: World) -> None:
+    here = fingerprint(shared_world, 5, "light")
+    other = World()
+    assert fingerprint(other, 5, "light") == here
+    other.close()
+    script = "import sys; sys.path.insert(0, sys.argv[1]);"
+    script += "from test_world import fingerprint, World; print(fingerprint(World(), 5, 'light'))"
+    folder = __file__.rsplit("/", 1)[0]
+    result = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=True)
+    assert result.stdout.split()[-1] == here
+
+
+def test_history_does_not_leak_into_the_next_trial(shared_world: World) -> None:
+    first = fingerprint(shared_world, 9, "rb")
+    fingerprint(shared_world, 10, "light")
+    assert fingerprint(shared_world, 9, "rb") == first
+
+
+def test_conditions_really_differ(world: World) -> None:
+    means = {}
+    for condition in ("rp", "rb", "light"):
+        frames = []
+        for seed in range(4):
+            world.reset(seed, condition)
+            frames.append(world.capture().color.astype(float))
+        table = np.stack([frame[400:, :150].mean(axis=(0, 1)) for frame in frames])
+        means[condition] = table.std(axis=0).mean()
+    assert means["rp"] < 1.5 < means["rb"]
+    world.reset(1, "rb")
+    textured = world.capture().color.astype(float)
+    world.reset(1, "light")
+    assert abs(world.capture().color.mean() - textured.mean()) > 3.0
+
+
+def test_conditions_keep_the_pose_and_take_any_case(world: World) -> None:
+    poses = {world.reset(3, condition).pose for condition in ("rp", "RB", "Light", "textures+lights")}
+    assert len(poses) == 1
+    assert world.reset(4).pose not in poses
+
+
+def test_expert_succeeds_on_ten_seeds(world: World) -> None:
+    for seed in range(10):
+        world.reset(seed)
+        status = play(world, world.expert())
+        assert status.outcome == Outcome.SUCCESS, f"seed {seed}: {status}"
+        assert 1.5 < status.elapsed < 6.0
+
+
+def test_knocking_the_clock_over_fails(world: World) -> None:
+    joint = world.data.joint(clock.JOINT)
+    joint.qpos[2] += 0.01
+    joint.qpos[3:7] = [np.cos(0.2), 0, np.sin(0.2), 0]
+    world.step(hold(world))
+    assert (world.status().outcome, world.status().reason) == (Outcome.FAILURE, "clock knocked over")
+
+
+def test_pushing_the_clock_away_fails(world: World) -> None:
+    world.data.joint(clock.JOINT).qpos[0] += 0.035
+    world.step(hold(world))
+    assert (world.status().outcome, world.status().reason) == (Outcome.FAILURE, "clock pushed away")
+
+
+def test_time_runs_out(world: World) -> None:
+    while world.status().outcome == Outcome.RUNNING:
+        world.step(hold(world))
+    assert world.status().reason == "time limit" and world.status().elapsed == pytest.approx(12.0)
+
+
+def test_pressing_without_letting_go_is_no_success(world: World) -> None:
+    world.data.joint(clock.BUTTON_JOINT).qpos[0] = -0.95 * clock.TRAVEL
+    world.data.joint(clock.BUTTON_JOINT).qvel[0] = 0.0
+    world.task.judge(world.data)
+    assert world.task.pressed and world.status().outcome == Outcome.RUNNING
+    for _ in range(20):
+        world.step(hold(world))
+    assert world.status().outcome == Outcome.SUCCESS
+
+
+def test_a_verdict_stays(world: World) -> None:
+    world.data.joint(clock.JOINT).qpos[0] += 0.035
+    world.step(hold(world))
+    before = world.status()
+    world.data.joint(clock.JOINT).qpos[0] -= 0.035
+    world.step(hold(world))
+    assert world.status() == before
+
+
+def test_unknown_names_list_the_known() -> None:
+    with pytest.raises(UnknownNameError, match="unknown task 'chess'; known: clock_button"):
+        World(task="chess")
+    with pytest.raises(UnknownNameError, match="unknown robot 'r2d2'; known: hebi_chopsticks"):
+        World(robot="r2d2")
+
+
+def test_unknown_condition_lists_the_known(world: World) -> None:
+    with pytest.raises(UnknownNameError, match="unknown condition 'fog'; known: .*light.*rb.*rp"):
+        world.reset(0, "rb+fog")
+
+
+def test_bad_input_is_refused(world: World) -> None:
+    with pytest.raises(InputError, match="seed must be >= 0"):
+        world.reset(-1)
+    with pytest.raises(InputError, match="6 finite joint positions"):
+        world.step(ArmCommand(np.full(6, np.nan), np.zeros(6)))
+    with pytest.raises(InputError, match="6 finite joint positions"):
+        world.step(ArmCommand(np.zeros(7), np.zeros(7)))
+    with pytest.raises(InputError, match="whole number of physics steps"):
+        Timing(physics_step=3_000_000)
+
+
+def test_camera_has_the_promised_region() -> None:
+    k = CameraSettings().intrinsics
+    assert (k.width, k.height, k.fx, k.distortion) == (640, 480, 607.0, ())

@@ -1,0 +1,1 @@
+"""Training of keypoint policies in simulation, without ROS and without rendering."""

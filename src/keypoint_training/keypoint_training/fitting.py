@@ -1,0 +1,132 @@
+"""Supervised learning of the student from labelled episodes, with the track noise drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpSettings
+from keypoint_core.types import Intrinsics
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from keypoint_training.episodes import Episodes
+from keypoint_training.rng import Stream, generator, torch_seed
+from keypoint_training.settings import NetworkSettings, TrainSettings
+from keypoint_training.tracks import NoisyTracks
+
+_MIN_JOINT_SCALE = 0.05  # a joint that hardly moves is not blown up beyond this [rad]
+GRIPPER_SCALE = 0.25  # about half of the chopsticks' range [rad]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """F frames under K realisations of the noise, and what to do in each.
+
+    Attributes:
+        pixels, flags: [F, K, N, 2] float32; flags are seen and visible.
+        joints: [F, D] float32 [rad].
+        targets: [F, T, D] float32 [rad].
+        gripper: [F, T] float32.
+        first: [F] int64, index of the first frame of the same episode.
+    """
+
+    pixels: Tensor
+    flags: Tensor
+    joints: Tensor
+    targets: Tensor
+    gripper: Tensor
+    first: NDArray[np.int64]
+
+
+def policy_settings(network: NetworkSettings, demonstrations: Episodes, camera: Intrinsics, dt: float) -> KeypointMlpSettings:
+    """The policy's shape, with scales from the demonstrations."""
+    joints = demonstrations.joints
+    scale = np.maximum(joints.std(axis=0), _MIN_JOINT_SCALE)
+    return KeypointMlpSettings(
+        keypoints=demonstrations.pixels.shape[1],
+        joints=joints.shape[1],
+        history=network.history,
+        horizon=demonstrations.targets.shape[1],
+        dt=dt,
+        hidden=network.hidden,
+        layers=network.layers,
+        focal=network.pixel_scale,
+        centre=(camera.width / 2, camera.height / 2),
+        joint_centre=tuple(round(float(value), 4) for value in joints.mean(axis=0)),
+        joint_scale=tuple(round(float(value), 4) for value in scale),
+        action_scale=network.action_scale,
+        gripper_centre=round(float(demonstrations.gripper.mean()), 4),
+        gripper_scale=GRIPPER_SCALE,
+    )
+
+
+def make_samples(episodes: Episodes, settings: TrainSettings, rng: np.random.Generator) -> Samples:
+    """Runs the track noise over all episodes, `copies` times each."""
+    copies, points = settings.fit.copies, episodes.pixels.shape[1]
+    pixels = np.empty((episodes.frames, copies, points, 2), dtype=np.float32)
+    flags = np.empty_like(pixels)
+    first = np.repeat(episodes.starts, episodes.lengths)
+    for start, length in zip(episodes.starts, episodes.lengths, strict=True):
+        noisy = NoisyTracks(settings.noise, points, rng, copies)
+        for i in range(start, start + length):
+            sample = noisy.step(episodes.pixels[i].astype(np.float64), episodes.visible[i], episodes.tool[i])
+            pixels[i], flags[i, ..., 0], flags[i, ..., 1] = sample.pixels, sample.seen, sample.visible
+    arrays = (pixels, flags, episodes.joints, episodes.targets, episodes.gripper)
+    return Samples(*(torch.from_numpy(array) for array in arrays), first)
+
+
+def fit(
+    samples: Samples,
+    policy: KeypointMlpSettings,
+    settings: TrainSettings,
+    round_index: int,
+    steps: int,
+    progress: Callable[[int, float], None] = lambda step, loss: None,
+) -> tuple[KeypointMlp, float]:
+    """Trains a fresh network; returns it and the mean loss over the last tenth of the steps.
+
+    Bit-equal for equal arguments on the same machine: one thread, and all random numbers from the seed.
+    """
+    torch.set_num_threads(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(settings.seed, Stream.WEIGHTS, round_index))
+        network = KeypointMlp(policy)
+    rng = generator(settings.seed, Stream.BATCHES, round_index)
+    options = settings.fit
+    optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    criterion = nn.SmoothL1Loss(beta=options.loss_knee)
+    tail: list[float] = []
+    for step in range(steps):
+        pixels, flags, joints, wanted = _batch(samples, network, settings, rng)
+        loss = criterion(network(pixels, flags, joints), wanted)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 0 or step >= steps - max(1, steps // 10):
+            value = float(loss.detach())
+            progress(step, value)
+            tail = [*tail, value] if step >= steps - max(1, steps // 10) else tail
+    progress(steps, tail[-1])
+    return network, float(np.mean(tail))
+
+
+def _batch(
+    samples: Samples, network: KeypointMlp, settings: TrainSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Histories [B, H, ...] with frames left out as in deployment, and normalised targets [B, T, D + 1]."""
+    frames, copies = samples.pixels.shape[:2]
+    size = settings.fit.batch
+    newest = rng.integers(frames, size=size)
+    copy = torch.from_numpy(rng.integers(copies, size=size))[:, None]
+    gaps = np.zeros((size, network.settings.history), dtype=np.int64)
+    dropped = rng.uniform(0, settings.rollout.dropped, (size, 1))
+    gaps[:, 1:] = rng.geometric(np.broadcast_to(1 - dropped, (size, network.settings.history - 1)))
+    index = torch.from_numpy(np.maximum(newest[:, None] - np.cumsum(gaps, axis=1), samples.first[newest][:, None]))
+    joints, row = samples.joints[index], torch.from_numpy(newest)
+    wanted = network.normalise_targets(samples.targets[row], samples.gripper[row], joints[:, 0])
+    return samples.pixels[index, copy], samples.flags[index, copy], joints, wanted
