@@ -8,8 +8,10 @@
 #   MUJOCO_GL         osmesa (default: renders anywhere), egl (a GPU without a screen) or glfw (a screen)
 #   KEYPOINT_MODELS_DIR, KEYPOINT_CONFIG_DIR, ROS_DISTRO, ROS_DOMAIN_ID
 
-KEYPOINT_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." >/dev/null && pwd)"
-export KEYPOINT_ROOT
+_keypoint_root="$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." >/dev/null && pwd)"
+# What another checkout's env.sh set in this shell was not given by anyone.
+[ "${KEYPOINT_ROOT:-$_keypoint_root}" = "$_keypoint_root" ] || unset KEYPOINT_MODELS_DIR KEYPOINT_CONFIG_DIR
+export KEYPOINT_ROOT="$_keypoint_root"
 
 # Puts $2 in front of the colon-separated list in variable $1, once.
 _keypoint_prepend() {
@@ -35,12 +37,9 @@ else
     export HOME="${HOME:-/tmp}"
     # The wheels would execute python a second time to set this, in random order; done here it stays as given:
     # the workspace first (prepended by local_setup below), then the venv, then the wheels' private libraries.
-    _keypoint_libs="${KEYPOINT_ROOT}/.venv/lib"
-    for _keypoint_dir in $(find "${KEYPOINT_ROOT}"/.venv/lib/python3*/site-packages \
-        -maxdepth 1 -type d -name 'ros_*.libs' 2>/dev/null | sort); do
-        _keypoint_libs="${_keypoint_libs}:${_keypoint_dir}"
-    done
-    _keypoint_prepend LD_LIBRARY_PATH "${_keypoint_libs}"
+    _keypoint_libs="$(find "${KEYPOINT_ROOT}"/.venv/lib/python3*/site-packages -maxdepth 1 -type d \
+        -name 'ros_*.libs' 2>/dev/null | sort | tr '\n' ':')"
+    _keypoint_prepend LD_LIBRARY_PATH "${KEYPOINT_ROOT}/.venv/lib:${_keypoint_libs%:}"
     export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
     # The overlay does not chain to the venv by itself.
     _keypoint_prepend AMENT_PREFIX_PATH "${KEYPOINT_ROOT}/.venv"
@@ -59,6 +58,6 @@ fi
 export MUJOCO_GL="${MUJOCO_GL:-osmesa}"
 export KEYPOINT_MODELS_DIR="${KEYPOINT_MODELS_DIR:-${KEYPOINT_ROOT}/models}"
 export KEYPOINT_CONFIG_DIR="${KEYPOINT_CONFIG_DIR:-${KEYPOINT_ROOT}/config}"
-unset _keypoint_list _keypoint_libs _keypoint_dir _keypoint_shell _keypoint_distro _keypoint_nounset
+unset _keypoint_root _keypoint_list _keypoint_libs _keypoint_shell _keypoint_distro _keypoint_nounset
 
 . "${KEYPOINT_ROOT}/tools/network.sh"

@@ -2,7 +2,7 @@
 # Makes the workspace ready: system packages, .venv, Python packages, colcon build. Each step is skipped when its
 # inputs have not changed since it last succeeded. Called by `make setup`; `tools/setup.sh python` leaves the build out.
 #
-#   PYTHON       the Python that .venv is made from (default python3)
+#   PYTHON       the Python that .venv is made from (default python3; with /opt/ros the system's)
 #   TORCH_INDEX  package index for torch; empty for the default one. Unset: PyTorch's CPU index where there is no
 #                NVIDIA driver, because the default wheels bring several GB of CUDA.
 set -euo pipefail
@@ -60,8 +60,10 @@ build_inputs() { # what colcon installs by content, then the names of what it on
     cat tools/build.sh tools/cmake/*.cmake .venv/.installed
 }
 
-tools/check_system.sh "$python"
 distro="$(tools/ros_distro.sh)"
+# rclpy of /opt/ros is compiled for the system's Python, whatever else python3 may be.
+[ -z "$distro" ] || [ "$python" != python3 ] || python=/usr/bin/python3
+tools/check_system.sh "$python"
 requirements=(requirements.txt requirements-dev.txt)
 [ -n "$distro" ] || requirements+=(requirements-ros.txt)
 

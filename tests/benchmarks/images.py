@@ -21,6 +21,7 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rich.console import Console
 from rich.table import Table
 from sensor_msgs.msg import Image
+from std_msgs.msg import Empty
 
 from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.statistics import percentiles_ms
@@ -28,6 +29,7 @@ from keypoint_core.statistics import percentiles_ms
 WIDTH, HEIGHT, RATE = 1280, 720, 30.0
 STREAMS = {"color": ("bgr8", np.uint8, 3), "depth": ("32FC1", np.float32, 1)}
 MATCH_TIMEOUT = 30.0  # [s] until sender and receiver must have found each other
+WARM_UP = "warm-up"  # frame of images that are sent until the two have met; they do not count
 SILENCE = 3.0  # [s] without an image after which the rest counts as lost
 
 
@@ -57,42 +59,63 @@ def make_message(stream: str) -> tuple[Image, np.ndarray]:
     return message, np.frombuffer(message.data, dtype).reshape(HEIGHT, WIDTH, channels)
 
 
-def send(count: int) -> dict[str, object]:
-    """Publishes `count` pairs of images at RATE."""
-    node = rclpy.create_node("image_sender")
-    publishers = {name: node.create_publisher(Image, name, QoSProfile(depth=2)) for name in STREAMS}
-    messages = {name: make_message(name) for name in STREAMS}
-    source = {name: np.random.default_rng(0).integers(0, 255, pixels.shape).astype(pixels.dtype)
-              for name, (_, pixels) in messages.items()}  # fmt: skip
+class Sender:
+    """Publishes one reused message per stream, as a camera node does."""
+
+    def __init__(self) -> None:
+        self.node = rclpy.create_node("image_sender")
+        self._publishers = {name: self.node.create_publisher(Image, name, QoSProfile(depth=2)) for name in STREAMS}
+        self._messages = {name: make_message(name) for name in STREAMS}
+        generator = np.random.default_rng(0)
+        self._source = {
+            name: generator.integers(0, 255, pixels.shape).astype(pixels.dtype)
+            for name, (_, pixels) in self._messages.items()
+        }
+
+    def publish(self, frame_id: str) -> None:
+        """Fills and sends one image of each stream."""
+        stamp = time.monotonic_ns()
+        for name, (message, pixels) in self._messages.items():
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
+            message.header.frame_id = frame_id
+            np.copyto(pixels, self._source[name])
+            self._publishers[name].publish(message)
+
+
+def send(count: int) -> dict[str, int]:
+    """Publishes `count` pairs of images at RATE, once the receiver has told that both streams reach it."""
+    sender, ready = Sender(), []
+    sender.node.create_subscription(Empty, "ready", ready.append, 1)
     deadline = time.monotonic() + MATCH_TIMEOUT
-    while any(publisher.get_subscription_count() == 0 for publisher in publishers.values()):
+    while not ready:
         if time.monotonic() > deadline:
             return {"sent": 0}
-        rclpy.spin_once(node, timeout_sec=0.05)
+        sender.publish(WARM_UP)
+        rclpy.spin_once(sender.node, timeout_sec=0.1)
     start = time.monotonic()
     for index in range(count):
         time.sleep(max(0.0, start + index / RATE - time.monotonic()))
-        stamp = time.monotonic_ns()
-        for name, (message, pixels) in messages.items():
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
-            np.copyto(pixels, source[name])
-            publishers[name].publish(message)
-    # Reliable samples may still be under way to the receiver.
-    deadline = time.monotonic() + SILENCE
-    while time.monotonic() < deadline and any(p.get_subscription_count() for p in publishers.values()):
-        rclpy.spin_once(node, timeout_sec=0.05)
+        sender.publish(str(index))
+    time.sleep(SILENCE)  # the last images are still under way, and leave with the process
     return {"sent": count}
 
 
 def receive(count: int) -> dict[str, list[float]]:
     """Takes up to `count` images of each stream; returns their latencies [s]."""
     node = rclpy.create_node("image_receiver")
+    ready = node.create_publisher(Empty, "ready", 1)
     latencies: dict[str, list[float]] = {name: [] for name in STREAMS}
+    warm: set[str] = set()
     last = time.monotonic() + MATCH_TIMEOUT
 
     def take(name: str, message: Image) -> None:
         nonlocal last
-        np.frombuffer(message.data, STREAMS[name][1]).reshape(message.height, message.width, -1)[::8, ::8].sum()
+        if message.header.frame_id == WARM_UP:
+            warm.add(name)
+            if len(warm) == len(STREAMS):
+                ready.publish(Empty())
+            return
+        np.frombuffer(message.data, STREAMS[name][1]).reshape(message.height, message.width, -1)
         stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
         latencies[name].append((time.monotonic_ns() - stamp) / 1e9)
         last = time.monotonic()

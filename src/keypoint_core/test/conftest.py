@@ -51,6 +51,9 @@ def texture(seed: int, size: int = 160, shapes: int = 60) -> np.ndarray:
 class BoxScene:
     """Renders the box with a camera 0.9 m away, in front and above."""
 
+    pose = Pose
+    source = __file__
+
     def __init__(self) -> None:
         eye, target = np.array([0.0, -0.65, 0.62]), np.array([0.0, 0.0, 0.03])
         forward = (target - eye) / np.linalg.norm(target - eye)
@@ -63,6 +66,7 @@ class BoxScene:
         v, u = np.mgrid[0:480, 0:640]
         self._rays = camera.rays(np.stack([u.ravel(), v.ravel()], axis=1), INTRINSICS)
         self._faces = [texture(10 + i) for i in range(6)]
+        self._tables: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def render(
         self, pose: Pose, *, light: int | None = None, table: int = 1, stamp: int = 0, occluder: float = 0.0
@@ -105,12 +109,16 @@ class BoxScene:
         return reference, self.local(frame, Pose(), pixels)
 
     def _table(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        rays, origin = self._rays @ self.world_from_camera[:3, :3].T, self.world_from_camera[:3, 3]
-        depth = -origin[2] / rays[:, 2]
-        hit = origin + rays * depth[:, None]
-        where = ((hit[:, :2] + 1.0) * 400).astype(np.float32).reshape(480, 640, 2)
-        image = cv2.remap(texture(seed, 800, 900), where[..., 0], where[..., 1], cv2.INTER_LINEAR)
-        return image, depth.astype(np.float32).reshape(480, 640)
+        """Colour and depth of the bare table."""
+        if seed not in self._tables:
+            rays, origin = self._rays @ self.world_from_camera[:3, :3].T, self.world_from_camera[:3, 3]
+            depth = -origin[2] / rays[:, 2]
+            hit = origin + rays * depth[:, None]
+            where = ((hit[:, :2] + 1.0) * 400).astype(np.float32).reshape(480, 640, 2)
+            image = cv2.remap(texture(seed, 800, 900), where[..., 0], where[..., 1], cv2.INTER_LINEAR)
+            self._tables[seed] = image, depth.astype(np.float32).reshape(480, 640)
+        image, depth = self._tables[seed]
+        return image.copy(), depth.copy()
 
     def _box(self, image: np.ndarray, depth: np.ndarray, pose: Pose, sun: np.ndarray) -> None:
         local_from_camera = np.linalg.inv(self.camera_from_world @ pose.matrix())

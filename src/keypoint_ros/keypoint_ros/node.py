@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 import threading
@@ -112,6 +113,7 @@ def run(make_node: Callable[[], KeypointNode]) -> None:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
+    faulthandler.register(signal.SIGUSR1)  # kill -USR1 prints what every thread is doing
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = None
     try:

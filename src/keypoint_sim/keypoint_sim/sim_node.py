@@ -17,7 +17,7 @@ from rosgraph_msgs.msg import Clock
 
 from keypoint_core.errors import KeypointError
 from keypoint_core.parameters import parameter
-from keypoint_core.types import ArmCommand, ArmMode
+from keypoint_core.types import ArmCommand, ArmMode, Frame
 from keypoint_ros.camera import CameraPublisher
 from keypoint_ros.conversions import from_stamp, to_header, to_stamp
 from keypoint_ros.node import KeypointNode, run
@@ -32,6 +32,7 @@ from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.world import World
 
 _RESEND = 0.02  # a tick that waits for its command is sent again after this long, wall clock [s]
+_RESEND_FRAME = 0.5  # and its frame, which a node that joined late has missed, after this long, wall clock [s]
 _EPOCH_GAP = 1_000_000_000  # simulated time between two scenes [ns]
 _LATE = 0.1  # real time: a loop that is later than this skips the time instead of catching up [s]
 _NEAR_HOME = 0.1  # a scene is put up only with every joint this near home [rad]
@@ -161,18 +162,18 @@ class SimNode(KeypointNode):
     # Lockstep ---------------------------------------------------------------------------------------------------------
 
     def _run_lockstep(self) -> None:
-        handled = -1
+        handled, frame, sent = -1, None, 0.0
         while self._stepping:
             with self._changed:
                 tick, stamp = self._tick, self._stamp()
-                exposure = None
-                if tick != handled:
-                    handled = tick
-                    exposure = self._begin_tick(stamp)
-                awaits = self._rule.awaits
-                feedback = self._make_feedback(stamp, awaits)
+                exposure = self._begin_tick(stamp) if tick != handled else None
+                feedback = self._make_feedback(stamp, self._rule.awaits)
             if exposure is not None:
-                self._render(exposure)
+                frame, sent = self._render(exposure), time.monotonic()
+            elif frame is not None and tick == handled and time.monotonic() - sent > _RESEND_FRAME:
+                self._camera.publish(frame)
+                sent = time.monotonic()
+            handled = tick
             self._feedback.publish(feedback)
             self._tell(stamp)
             with self._changed:
@@ -195,7 +196,8 @@ class SimNode(KeypointNode):
                 self._command = None
                 if self._rule.may_advance(command.mode, observation):
                     self._pace(command.mode)
-                    self._step(command)
+                    if tick == self._tick:  # no new scene was put up meanwhile
+                        self._step(command)
                     return
             if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                 return
@@ -253,13 +255,14 @@ class SimNode(KeypointNode):
         message.awaits = to_stamp(awaits)
         return message
 
-    def _render(self, exposure: _Exposure) -> None:
+    def _render(self, exposure: _Exposure) -> Frame:
         began = time.perf_counter()
         frame = replace(self._world.capture(exposure.snapshot), stamp=exposure.stamp)
         compute = time.perf_counter() - began
         self._camera.publish(frame)
         self._timing.publish(exposure.stamp, exposure.wall, compute)
         self.diagnostics.tick("frames")
+        return frame
 
     def _tell(self, stamp: int) -> None:
         """Publishes the verdict with every frame, and at once when it changes."""

@@ -38,13 +38,16 @@ class Disturbance:
 
     Attributes:
         undisturbed: part of the demonstrations that get none.
-        sigma: of the offset added to all joint targets [rad]; .04 moves the tool by 2-3 cm.
-        hold: an offset is replaced after a time drawn from this range [s].
+        sigma: of the offset on all joint targets [rad]. The expert starts each chunk from where the arm is, so a
+            constant offset is a motion: .02 per frame carries the tool away at some 10 cm/s.
+        push: how long a push lasts, drawn from this range [s].
+        rest: between two pushes [s].
     """
 
-    undisturbed: float = 0.3
-    sigma: float = 0.04
-    hold: tuple[float, float] = (0.2, 0.8)
+    undisturbed: float = 0.2
+    sigma: float = 0.02
+    push: tuple[float, float] = (0.1, 0.4)
+    rest: tuple[float, float] = (0.3, 1.5)
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ class FitSettings:
     """
 
     copies: int = 6
-    batch: int = 512
-    learning_rate: float = 2e-3
+    batch: int = 256
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     loss_knee: float = 0.1
 

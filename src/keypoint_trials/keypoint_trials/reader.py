@@ -277,7 +277,7 @@ def _joints(messages: list[tuple[int, Any]]) -> JointSamples:
     def column(field: str) -> Float64:
         values = [getattr(message, field) for _, message in messages]
         empty = np.full(len(names), np.nan)
-        return np.array([row if len(row) == len(names) else empty for row in values]).reshape(-1, len(names))
+        return np.array([row if len(row) == len(names) else empty for row in values]).reshape(len(values), len(names))
 
     stamps = np.array([stamp_of(message) for _, message in messages], dtype=np.int64)
     return JointSamples(stamps, names, column("position"), column("velocity"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -114,8 +115,20 @@ def _qos(topic: Topic) -> QoSProfile:
     )
 
 
+def keep_freed_memory() -> None:
+    """Has glibc reuse the memory of images instead of handing it back; fresh pages cost a third of the recorder's time.
+
+    See mallopt(3): M_TRIM_THRESHOLD and M_MMAP_THRESHOLD. Other C libraries are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option in (-1, -3):
+            mallopt(option, 1 << 28)
+
+
 def main() -> None:
     """Runs the node."""
+    keep_freed_memory()
     run(RecorderNode)
 
 

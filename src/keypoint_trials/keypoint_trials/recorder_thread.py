@@ -10,6 +10,9 @@ from dataclasses import replace
 from keypoint_trials.recording import FLUSH_EVERY, Recorder, RecorderStatus
 
 
+SMALL = 100_000  # bytes; the last tenth of the queue is left to such messages, which reports need most
+
+
 class RecorderThread:
     """Feeds a recorder from a queue that is bounded in bytes; messages beyond that are dropped and counted.
 
@@ -44,7 +47,8 @@ class RecorderThread:
     def put(self, name: str, stamp: int, data: bytes) -> None:
         """Queues one message; never blocks."""
         with self._wake:
-            if self._queued + len(data) > self._capacity:
+            limit = self._capacity if len(data) < SMALL else self._capacity * 9 // 10
+            if self._queued + len(data) > limit:
                 self._dropped += 1
                 return
             self._queue.append((name, stamp, data))

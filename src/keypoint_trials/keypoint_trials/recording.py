@@ -41,7 +41,9 @@ class RecorderParameters:
     always: bool = parameter(False, "one bag <folder>/recording from start to end instead of one per trial")
     jpeg_quality: int = parameter(90, "of recorded colour images", minimum=1, maximum=100)
     min_free: int = parameter(200, "a bag is closed when the disk has less", unit="MB", minimum=0, maximum=10**9)
-    queue: int = parameter(256, "messages waiting to be written; beyond, they are dropped", unit="MB", minimum=1, maximum=10**5)
+    queue: int = parameter(
+        256, "messages waiting to be written; beyond, they are dropped", unit="MB", minimum=1, maximum=10**5
+    )
 
 
 @dataclass(frozen=True)

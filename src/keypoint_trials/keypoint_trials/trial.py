@@ -141,20 +141,26 @@ class Trial:
             lambda: self._graph.arm is not None, 5.0, Result.ARM, "the arm publishes no state; is its node running?"
         )
         self._check()
+        if self._at_home():
+            return
         self._graph.trigger("arm/home", Result.HOME)
+        # States from before the call are still on their way, so first see it move.
+        self._wait(lambda: self._mode() == ArmState.MODE_HOME, 5.0, Result.HOME, "the arm did not start to move home")
         self._wait(self._at_home, self._settings.home_timeout, Result.HOME, "the arm did not reach home in time")
 
     def _at_home(self) -> bool:
         self._check()
-        arm = self._graph.arm
-        return arm is not None and arm.at_home and arm.mode == ArmState.MODE_HOLD
+        return self._graph.arm is not None and self._graph.arm.at_home and self._mode() == ArmState.MODE_HOLD
+
+    def _mode(self) -> int | None:
+        return self._graph.arm.mode if self._graph.arm else None
 
     def _act(self) -> None:
         self._enter(TrialState.PHASE_TRACK)
         self._graph.trigger("policy/reset", Result.POLICY)
         self._graph.engage(COMMANDER, Result.ARM)
         self._graph.restart_watch()
-        self._graph.start_tracking(self._keypoints, Result.TRACK)
+        self._graph.start_tracking(self._keypoints, Result.TRACK, self._settings.locate_timeout)
         self._acting_since = self._graph.now()
         self._enter(TrialState.PHASE_ACT)
         while True:

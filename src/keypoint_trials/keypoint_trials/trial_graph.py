@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from keypoint_interfaces.msg import ArmState, Keypoints, StageTiming, TaskStatus
 from keypoint_interfaces.srv import Engage, Locate, ResetWorld, StartTracking
+from rclpy.client import Client
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from keypoint_core.errors import KeypointError
-from keypoint_ros.conversions import from_stamp
+from keypoint_ros.conversions import from_stamp, to_stamp
 from keypoint_ros.qos import LATCHED, SUBSCRIBE_STREAM_LOSSLESS
 from keypoint_ros.services import call
 
@@ -81,22 +83,14 @@ class TrialGraph:
 
     def locate(self, stamp: int, code: int, timeout: float) -> Keypoints:
         """Keypoints in a frame exposed at or after `stamp` [ns]; waits for such a frame."""
-        request = Locate.Request()
-        request.stamp.sec, request.stamp.nanosec = divmod(stamp, 1_000_000_000)
-        deadline = time.monotonic() + timeout
-        while True:
-            answer = self._answer(self._locate, request, code, timeout)
-            if answer.error_code != Locate.Response.NO_FRAME or time.monotonic() > deadline:
-                break
-            with self.changed:
-                self.changed.wait(0.05)
-        if answer.error_code != Locate.Response.OK:
-            raise GraphError(code, f"correspondence/locate: {answer.error_msg}")
-        return answer.keypoints
+        request = Locate.Request(stamp=to_stamp(stamp))
+        return self._insist(self._locate, request, Locate.Response.NO_FRAME, code, timeout).keypoints
 
-    def start_tracking(self, keypoints: Keypoints, code: int) -> None:
-        """Starts the tracker."""
-        self._call(self._start, StartTracking.Request(keypoints=keypoints), code, 5.0)
+    def start_tracking(self, keypoints: Keypoints, code: int, timeout: float) -> None:
+        """Starts the tracker; waits until it has the frame too."""
+        self._insist(
+            self._start, StartTracking.Request(keypoints=keypoints), StartTracking.Response.NO_FRAME, code, timeout
+        )
 
     def restart_watch(self) -> None:
         """Counts silence from now on."""
@@ -113,14 +107,27 @@ class TrialGraph:
                     return after
             return STAGES[0]
 
-    def _call(self, client: object, request: object, code: int, timeout: float) -> object:
+    def _call(self, client: Client, request: Any, code: int, timeout: float) -> Any:
         answer = self._answer(client, request, code, timeout)
         if answer.error_code:
             raise GraphError(code, f"{client.srv_name}: {answer.error_msg}")
         return answer
 
+    def _insist(self, client: Client, request: Any, no_frame: int, code: int, timeout: float) -> Any:
+        """Calls again while the service has no frame."""
+        deadline = time.monotonic() + timeout
+        while True:
+            answer = self._answer(client, request, code, timeout)
+            if answer.error_code != no_frame or time.monotonic() > deadline:
+                break
+            with self.changed:
+                self.changed.wait(0.05)
+        if answer.error_code:
+            raise GraphError(code, f"{client.srv_name}: {answer.error_msg}")
+        return answer
+
     @staticmethod
-    def _answer(client: object, request: object, code: int, timeout: float) -> object:
+    def _answer(client: Client, request: Any, code: int, timeout: float) -> Any:
         try:
             return call(client, request, timeout)
         except KeypointError as error:

@@ -138,8 +138,10 @@ def test_full_queue_drops_and_counts(tmp_path, make_recorder, messages):
     image = messages.color(0, 0)
     for _ in range(10):  # not started: nothing is taken out
         thread.put("/camera/color/image_raw", 1, image)
-    kept = 200_000 // len(image)
+    kept = 180_000 // len(image)
     assert thread.status.dropped == 10 - kept and thread.status.queued == kept * len(image)
+    thread.put("/joint_states", 1, messages.joint_state(0, 0.0))  # small ones still go in
+    assert thread.status.dropped == 10 - kept
     thread.start()
     thread.stop()
     assert thread.status.queued == 0

@@ -65,8 +65,8 @@ class DepthRegistration:
         image = buffer.reshape(height, width)
         if self._splat > 1:
             # A splat of k x k pixels is the minimum over the k x k pixels up and left of each pixel.
-            kernel = np.ones((self._splat, self._splat), np.uint8)
-            image = np.asarray(cv2.erode(image, kernel, anchor=(self._splat - 1,) * 2), dtype=np.float32)
+            kernel, anchor = np.ones((self._splat, self._splat), np.uint8), (self._splat - 1,) * 2
+            image = np.asarray(cv2.erode(image, kernel, anchor=anchor, borderType=cv2.BORDER_REPLICATE), np.float32)
         image[np.isinf(image)] = np.nan
         return image
 

@@ -77,13 +77,14 @@ def cut(gray: Float32, pixels: Float32, settings: TemplateSettings) -> Templates
     side = 2 * settings.radius + 3
     values, shown = _sample(gray, pixels, settings.radius + 1)
     wide = values.reshape(-1, side, side)
-    shown = shown.reshape(-1, side, side)[:, 1:-1, 1:-1].reshape(len(pixels), -1)
-    values, deviation = _normalised(wide[:, 1:-1, 1:-1].reshape(len(pixels), -1), shown)
+    count = (side - 2) ** 2
+    shown = shown.reshape(-1, side, side)[:, 1:-1, 1:-1].reshape(-1, count)
+    values, deviation = _normalised(wide[:, 1:-1, 1:-1].reshape(-1, count), shown)
     du, dv = (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]) / 2, (wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]) / 2
-    slopes = np.stack([du, dv], axis=-1).reshape(len(pixels), -1, 2).astype(np.float64)
+    slopes = np.stack([du, dv], axis=-1).reshape(-1, count, 2).astype(np.float64)
     slopes *= shown[..., None] / np.maximum(deviation, 1e-3)[:, None, None]
     matrix = np.einsum("nki,nkj->nij", slopes, slopes)
-    corner = np.linalg.eigvalsh(matrix / max(1, values.shape[1]))[:, 0]
+    corner = np.linalg.eigvalsh(matrix / count)[:, 0]
     descent = slopes @ np.linalg.inv(matrix + 1e-6 * np.eye(2))
     fit = (deviation >= settings.min_deviation) & (corner >= settings.min_corner)
     fit &= shown.mean(axis=1) >= settings.min_share

@@ -1,0 +1,70 @@
+"""From a run folder to a checkpoint that deployment loads."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keypoint_core.checkpoint import WEIGHTS, Card, save_card, save_reference
+from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
+from keypoint_core.types import Float32, Float64
+from keypoint_sim.truth import ReferenceView
+from keypoint_sim.world import World
+
+from keypoint_training.settings import TrainSettings
+
+METHOD = "dagger"
+
+
+def camera_in_base(world: World) -> Float64:
+    """Pose [4, 4] of the deployed camera's optical frame in the arm's base frame, whose axes are the world's."""
+    pose = world.camera_pose.copy()
+    pose[:3, 3] -= np.array(world.robot.base)
+    return pose
+
+
+def export_checkpoint(
+    folder: Path,
+    world: World,
+    reference: ReferenceView,
+    pixels: Float32,
+    policy: KeypointMlpPolicy,
+    settings: TrainSettings,
+    training: dict[str, Any],
+    metrics: dict[str, Any],
+) -> Card:
+    """Writes weights, reference view and card; replaces what was in the folder.
+
+    Args:
+        folder: of the checkpoint.
+        world: whose camera and arm it is for.
+        reference: view that the keypoints were chosen on.
+        pixels: [N, 2] keypoints in it.
+        policy: trained.
+        settings: of the run.
+        training, metrics: for the card.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    policy_settings = policy.save(folder / WEIGHTS)
+    depth = reference.frame.depth
+    save_reference(folder, reference.frame.color, np.full(reference.frame.color.shape[:2], np.nan) if depth is None else depth)
+    card = Card(
+        task=settings.task,
+        method=METHOD,
+        policy="keypoint_mlp",
+        policy_settings=policy_settings,
+        robot=settings.robot,
+        joints=list(world.chain.joints),
+        intrinsics=world.camera.intrinsics,
+        camera_pose=[[round(float(value), 6) for value in row] for row in camera_in_base(world)],
+        camera_rate=float(world.timing.camera_rate),
+        keypoint_ids=list(range(len(pixels))),
+        keypoint_pixels=[[float(u), float(v)] for u, v in pixels],
+        training={**training, "settings": asdict(settings)},
+        metrics=metrics,
+    )
+    return save_card(folder, card)
