@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from keypoint_interfaces.msg import ArmState, StageTiming
 from keypoint_interfaces.srv import Engage
@@ -14,11 +13,9 @@ from trajectory_msgs.msg import JointTrajectory
 
 from keypoint_arms import ARMS
 from keypoint_arms.control_loop import ControlLoop, ReceivedChunk, Turn
-from keypoint_core.arms.controller import ArmController, ControllerSettings
 from keypoint_core.arms.description import load_arm
-from keypoint_core.arms.limits import SafetyLimits
+from keypoint_core.arms.parameters import ArmParameters, make_controller
 from keypoint_core.errors import InputError
-from keypoint_core.parameters import parameter
 from keypoint_core.protocols import Arm
 from keypoint_core.types import ActionChunk, RobotState
 from keypoint_ros.conversions import from_stamp, from_trajectory, to_header, to_joint_state, to_stamp
@@ -26,27 +23,6 @@ from keypoint_ros.node import KeypointNode, run
 from keypoint_ros.parameters import declare_parameters
 from keypoint_ros.qos import COMMAND, PUBLISH_STREAM
 from keypoint_ros.timing import TimingPublisher
-
-
-@dataclass(frozen=True)
-class ArmParameters:
-    """Parameters of the arm node."""
-
-    robot: str = parameter("hebi_chopsticks", "the arm's description: a name of keypoint_core.robots, or a YAML file")
-    driver: str = parameter("simulated", "a name of keypoint_arms")
-    control_rate: float = parameter(100.0, "rate of the robot's feedback", unit="1/s", minimum=10.0, maximum=1000.0)
-    workspace: tuple[float, ...] = parameter(
-        (-1.0, -1.0, 0.0, 1.0, 1.0, 1.0), "box for the tool in the base frame: x, y, z lower, then upper", unit="m"
-    )
-    max_age: float = parameter(0.3, "oldest exposure a command may derive from", unit="s", minimum=0.02, maximum=2.0)
-    tracking_error: float = parameter(
-        0.25, "measured minus applied position that stops the arm", unit="rad", minimum=0.01, maximum=1.0
-    )
-    speed_scale: float = parameter(1.0, "share of the arm's velocity limits to use", minimum=0.01, maximum=1.0)
-    home_speed: float = parameter(0.5, "share of the velocity limits on the way home", minimum=0.01, maximum=1.0)
-    lockstep_timeout: float = parameter(
-        5.0, "lockstep: longest wait for an awaited action, wall clock", unit="s", minimum=0.1, maximum=600.0
-    )
 
 
 class ArmNode(KeypointNode):
@@ -83,8 +59,7 @@ class ArmNode(KeypointNode):
         if self._driver is None:
             raise InputError("the arm node must be configured first")
         p = self.parameters
-        limits = SafetyLimits.of_arm(self._arm, p.workspace, p.max_age, p.tracking_error, p.speed_scale)
-        controller = ArmController(self._arm, limits, 1.0 / p.control_rate, ControllerSettings(home_speed=p.home_speed))
+        controller = make_controller(self._arm, p)
         self._driver.connect()
         self._loop = ControlLoop(
             self._driver,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
 
 from keypoint_core.errors import InputError
 
+T = TypeVar("T")
 _KEY = "parameter"
 
 
@@ -52,3 +56,21 @@ def check_parameters(values: Any) -> None:
                 raise InputError(
                     f"parameter '{name}' ({info.text}): expected {info.minimum} .. {info.maximum}, got {value}"
                 )
+
+
+def read_parameters(cls: type[T], path: Path, node: str) -> T:
+    """The parameters of one node from a ROS parameter file; what the file does not name keeps its default.
+
+    Raises:
+        InputError: the file names a parameter that the node does not have, or a value outside its range.
+    """
+    document = yaml.safe_load(path.read_text()) or {}
+    given = (document.get(node) or {}).get("ros__parameters") or {}
+    unknown = sorted(set(given) - set(parameter_infos(cls)))
+    if unknown:
+        raise InputError(
+            f"{path}: {node} has no parameter {', '.join(unknown)}; known: {', '.join(parameter_infos(cls))}"
+        )
+    values = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    check_parameters(values)
+    return values

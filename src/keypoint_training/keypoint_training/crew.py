@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
 from keypoint_core.types import Float32
 from keypoint_sim.tasks.base import TaskStatus
 from keypoint_sim.world import World
-
 from keypoint_training.drivers import DisturbedExpert, Student
 from keypoint_training.episodes import Episodes
 from keypoint_training.rng import Stream, generator

@@ -17,7 +17,6 @@ from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
 from keypoint_core.types import Intrinsics
 from keypoint_sim.experts import DT
 from keypoint_sim.tasks.base import Outcome
-
 from keypoint_training import episodes as storage
 from keypoint_training.crew import Crew, Job, Result, save_student
 from keypoint_training.episodes import Episodes

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from keypoint_core.errors import InputError
 from keypoint_core.protocols import Policy
 from keypoint_core.types import SECOND, ActionChunk, Float64, Observation
-
 from keypoint_training.settings import Disturbance
 
 

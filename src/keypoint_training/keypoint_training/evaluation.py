@@ -10,7 +10,6 @@ from typing import Any
 
 from keypoint_core.runs import success_figures
 from keypoint_sim.tasks.base import Outcome
-
 from keypoint_training.crew import Crew, Job
 from keypoint_training.rollout import Conditions
 from keypoint_training.settings import TrainSettings

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keypoint_core.checkpoint import WEIGHTS, Card, save_card, save_reference
+
+from keypoint_core.checkpoint import CARD, WEIGHTS, Card, save_card, save_reference
 from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
 from keypoint_core.types import Float32, Float64
 from keypoint_sim.truth import ReferenceView
 from keypoint_sim.world import World
-
 from keypoint_training.settings import TrainSettings
 
 METHOD = "dagger"
@@ -36,7 +35,7 @@ def export_checkpoint(
     training: dict[str, Any],
     metrics: dict[str, Any],
 ) -> Card:
-    """Writes weights, reference view and card; replaces what was in the folder.
+    """Writes weights, reference view and card; replaces a checkpoint that is there, and no other file.
 
     Args:
         folder: of the checkpoint.
@@ -47,11 +46,14 @@ def export_checkpoint(
         settings: of the run.
         training, metrics: for the card.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("*.safetensors"), *folder.glob("*.png"), *folder.glob(CARD)):
+        old.unlink()
     policy_settings = policy.save(folder / WEIGHTS)
     depth = reference.frame.depth
-    save_reference(folder, reference.frame.color, np.full(reference.frame.color.shape[:2], np.nan) if depth is None else depth)
+    save_reference(
+        folder, reference.frame.color, np.full(reference.frame.color.shape[:2], np.nan) if depth is None else depth
+    )
     card = Card(
         task=settings.task,
         method=METHOD,

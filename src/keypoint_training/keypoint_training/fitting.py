@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpSettings
-from keypoint_core.types import Intrinsics
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpSettings
+from keypoint_core.types import Intrinsics
 from keypoint_training.episodes import Episodes
 from keypoint_training.rng import Stream, generator, torch_seed
 from keypoint_training.settings import NetworkSettings, TrainSettings
@@ -41,7 +41,9 @@ class Samples:
     first: NDArray[np.int64]
 
 
-def policy_settings(network: NetworkSettings, demonstrations: Episodes, camera: Intrinsics, dt: float) -> KeypointMlpSettings:
+def policy_settings(
+    network: NetworkSettings, demonstrations: Episodes, camera: Intrinsics, dt: float
+) -> KeypointMlpSettings:
     """The policy's shape, with scales from the demonstrations."""
     joints = demonstrations.joints
     scale = np.maximum(joints.std(axis=0), _MIN_JOINT_SCALE)

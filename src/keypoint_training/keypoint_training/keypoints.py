@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+from numpy.typing import NDArray
+
 from keypoint_core.correspondence.candidates import spread_corners
 from keypoint_core.types import Float32
 from keypoint_sim.truth import ReferenceView
 from keypoint_sim.world import World
-from numpy.typing import NDArray
 
 
 def choose_keypoints(world: World, reference: ReferenceView, count: int) -> Float32:

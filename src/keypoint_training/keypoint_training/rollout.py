@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
 from keypoint_core.arms.controller import ArmController
 from keypoint_core.arms.description import load_arm
 from keypoint_core.arms.limits import SafetyLimits
-from keypoint_core.types import SECOND, ActionChunk, Float64, Keypoints, KeypointStatus, Observation
+from keypoint_core.types import SECOND, ActionChunk, ArmMode, Float64, Keypoints, KeypointStatus, Observation
 from keypoint_sim.experts import Expert
 from keypoint_sim.tasks.base import Outcome, TaskStatus
 from keypoint_sim.truth import SurfacePoints
 from keypoint_sim.world import World
-from numpy.typing import NDArray
-
 from keypoint_training.episodes import Episodes
 from keypoint_training.settings import RolloutSettings
 from keypoint_training.tracks import NoisyTracks, TrackSample
@@ -89,7 +89,7 @@ class Stage:
         rng: np.random.Generator,
         label: bool,
     ) -> tuple[TaskStatus, list[FrameRecord]]:
-        """Runs one episode until the world's verdict.
+        """Runs one episode until the world's verdict, or until the safety gate stops the arm.
 
         Args:
             driver: who drives.
@@ -115,7 +115,11 @@ class Stage:
             while waiting and waiting[0][0] <= world.stamp:
                 chunk = waiting.popleft()[1]
                 controller.submit(chunk, COMMANDER, exposure=chunk.stamp, now=world.stamp)
-            world.step(controller.update(world.state(), world.stamp).command)
+            tick = controller.update(world.state(), world.stamp)
+            if tick.mode == ArmMode.STOPPED:
+                words = ", ".join(reason.words for reason in tick.reasons)
+                return TaskStatus(Outcome.FAILURE, f"arm stopped: {words}", world.stamp / SECOND), records
+            world.step(tick.command)
         return world.status(), records
 
     def _observe(

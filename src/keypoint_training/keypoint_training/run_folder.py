@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from keypoint_core.errors import InputError
-
 from keypoint_training.settings import (
     Disturbance,
     FitSettings,

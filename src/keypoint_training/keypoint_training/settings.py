@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from keypoint_core.errors import InputError
-
 from keypoint_training.rng import SCENES_PER_SEED
 from keypoint_training.tracks import TrackNoise
 
@@ -39,13 +38,13 @@ class Disturbance:
     Attributes:
         undisturbed: part of the demonstrations that get none.
         sigma: of the offset on all joint targets [rad]. The expert starts each chunk from where the arm is, so a
-            constant offset is a motion: .02 per frame carries the tool away at some 10 cm/s.
+            constant offset is a motion: .012 per frame carries the tool away at some 8 cm/s.
         push: how long a push lasts, drawn from this range [s].
         rest: between two pushes [s].
     """
 
     undisturbed: float = 0.2
-    sigma: float = 0.02
+    sigma: float = 0.012
     push: tuple[float, float] = (0.1, 0.4)
     rest: tuple[float, float] = (0.3, 1.5)
 

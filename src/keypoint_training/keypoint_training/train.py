@@ -17,13 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from keypoint_core.checkpoint import models_folder
 from keypoint_core.errors import KeypointError
 from keypoint_core.runs import git_revision, new_run_folder, write_summary
 from keypoint_sim.world import World
-from rich.console import Console
-from rich.table import Table
-
 from keypoint_training.crew import Crew, load_student
 from keypoint_training.dagger import LOG, Dagger
 from keypoint_training.evaluation import evaluate
@@ -81,7 +81,9 @@ def training_command(settings: TrainSettings) -> str:
     return " ".join(words)
 
 
-def write_figures(folder: Path, settings: TrainSettings, figures: dict[str, Any], checkpoint: Path, seconds: float) -> None:
+def write_figures(
+    folder: Path, settings: TrainSettings, figures: dict[str, Any], checkpoint: Path, seconds: float
+) -> None:
     """summary.json; its trials and successes are those of the middle grade of tracks."""
     noisy = figures["noisy_tracks"]
     write_summary(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from keypoint_core.errors import KeypointError
 from rosbags.interfaces import (
     Connection,
     Qos,
@@ -26,6 +25,8 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.errors import WriterError
 from rosbags.typesys.store import Typestore
+
+from keypoint_core.errors import KeypointError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

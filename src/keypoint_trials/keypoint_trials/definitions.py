@@ -9,9 +9,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from keypoint_core.errors import KeypointError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
+
+from keypoint_core.errors import KeypointError
 
 
 class DefinitionError(KeypointError):

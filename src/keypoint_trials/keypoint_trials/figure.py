@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
-from keypoint_core.overlay import draw
-from keypoint_core.runs import success_figures
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from keypoint_core.overlay import draw
+from keypoint_core.runs import success_figures
 from keypoint_trials.latency import STAGES, Latencies, merge
 from keypoint_trials.reader import TrialBag
 from keypoint_trials.records import TrialRecord
@@ -23,6 +24,7 @@ COLORS = {"success": "#2f9e62", "failure": "#d64545", "stopped": "#c98a1b", "can
 STAGE_COLORS = dict(zip(STAGES, ("#4477aa", "#228833", "#aa3377", "#ccbb44"), strict=True))
 THUMBNAILS = 10  # shown at most
 COLUMNS = 5
+LONGEST = 56  # characters in a cell
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,20 @@ class Trial:
     picture: NDArray[np.uint8] | None = None
 
 
-def final_picture(bag: TrialBag) -> NDArray[np.uint8] | None:
-    """The last frame that has keypoints, with them drawn; else the last frame; None without frames."""
+def final_picture(bag: TrialBag, width: int = 400) -> NDArray[np.uint8] | None:
+    """The last frame that has keypoints, else the last frame, `width` px wide with keypoints drawn; None without."""
     keypoints = {one.stamp: one for one in bag.keypoints}
-    for index in reversed(range(len(bag.frames))):
-        found = keypoints.get(int(bag.frames.stamps[index]))
-        if found is not None:
-            return draw(bag.frames[index], found, legend=False)
-    return bag.frames[len(bag.frames) - 1] if len(bag.frames) else None
+    if not len(bag.frames):
+        return None
+    last = len(bag.frames) - 1
+    index = next((i for i in range(last, -1, -1) if int(bag.frames.stamps[i]) in keypoints), last)
+    frame = bag.frames[index]
+    scale = width / frame.shape[1]
+    small = cv2.resize(frame, (width, round(frame.shape[0] * scale)), interpolation=cv2.INTER_AREA)
+    found = keypoints.get(int(bag.frames.stamps[index]))
+    if found is None:
+        return small
+    return draw(small, replace(found, pixels=(found.pixels + 0.5) * np.float32(scale) - 0.5), legend=False)
 
 
 def write_figure(path: Path, title: str, trials: Sequence[Trial]) -> None:
@@ -59,18 +67,25 @@ def write_figure(path: Path, title: str, trials: Sequence[Trial]) -> None:
         trials: at least one.
     """
     rows = -(-min(len(trials), THUMBNAILS) // COLUMNS)
-    heights = [0.62 + 0.26 * (len(trials) + 1), 2.05 * rows, 3.5]
+    heights = [0.7 + 0.26 * (len(trials) + 1), 2.05 * rows, 3.5]
     figure = Figure(figsize=(13, sum(heights) + 1.6), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        3, 1, height_ratios=heights, left=0.04, right=0.97, top=1 - 0.85 / figure.get_figheight(), bottom=0.055, hspace=0.16
+        3,
+        1,
+        height_ratios=heights,
+        left=0.04,
+        right=0.97,
+        top=1 - 0.85 / figure.get_figheight(),
+        bottom=0.055,
+        hspace=0.16,
     )
     _heading(figure, title, trials)
     _table(figure.add_subplot(grid[0]), trials)
     _pictures(figure, grid[1].subgridspec(rows, COLUMNS, wspace=0.05, hspace=0.16), trials)
-    low = grid[2].subgridspec(1, 2, width_ratios=[1, 1.55], wspace=0.24)
-    _poses(figure.add_subplot(low[0]), trials)
-    _stages(figure.add_subplot(low[1]), merge(trial.latencies for trial in trials))
+    low = grid[2].subgridspec(1, 3, width_ratios=[0.05, 1, 1.5], wspace=0.3)
+    _poses(figure.add_subplot(low[1]), trials)
+    _stages(figure.add_subplot(low[2]), merge(trial.latencies for trial in trials))
     figure.savefig(path)
 
 
@@ -89,28 +104,37 @@ def row_of(trial: Trial) -> list[str]:
     pose = "-"
     if len(record.pose) == 3:
         x, y, yaw = record.pose
-        pose = f"{x:+.3f}  {y:+.3f} m  {np.degrees(yaw):+5.1f}°"
+        pose = f"{x:+.2f} {y:+.2f} {np.degrees(yaw):+3.0f}°"
     applied = trial.latencies.table().get("capture_to_applied")
-    latency = f"{applied['p50']:.1f} / {applied['p95']:.1f} ms" if applied else "-"
+    latency = f"{applied['p50']:.1f} / {applied['p95']:.1f}" if applied else "-"
     outcome = f"{record.outcome}: {record.error}" if record.error else record.outcome
     return [record.trial, pose, outcome, f"{record.elapsed:.1f} s", f"{record.visible} / {record.total}", latency]
 
 
-HEADINGS = ("trial", "pose (x, y, yaw)", "outcome", "time", "keypoints visible", "capture to applied p50 / p95")
+HEADINGS = (
+    "trial",
+    "pose\nx, y [m], yaw",
+    "outcome",
+    "time",
+    "keypoints\nvisible",
+    "capture to applied\np50 / p95 [ms]",
+)
+MONOSPACED = (1, 3, 4, 5)
 
 
 def _table(axes: Axes, trials: Sequence[Trial]) -> None:
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(len(trials) + 1, 0))
-    places = (0.0, 0.13, 0.36, 0.66, 0.74, 0.865)
+    places = (0.0, 0.13, 0.30, 0.67, 0.75, 0.865)
     for place, heading in zip(places, HEADINGS, strict=True):
-        axes.text(place, 0.5, heading.replace("capture to applied ", "latency "), fontsize=9, color=GREY, va="center")
+        axes.text(place, 0.86, heading, fontsize=9, color=GREY, va="bottom", linespacing=1.3)
     for row, trial in enumerate(trials, start=1):
         axes.axhline(row, color=LINE, lw=0.8)
         for column, (place, cell) in enumerate(zip(places, row_of(trial), strict=True)):
             color = COLORS[trial.record.outcome] if column == 2 else INK
-            text = cell if len(cell) <= 46 else f"{cell[:45]}…"
-            axes.text(place, row + 0.5, text, fontsize=9.5, color=color, va="center", weight="bold" if column == 2 else None)
+            family = "DejaVu Sans Mono" if column in MONOSPACED else "DejaVu Sans"
+            text = cell if len(cell) <= LONGEST else f"{cell[: LONGEST - 1]}…"
+            axes.text(place, row + 0.5, text, fontsize=9.5, color=color, va="center", family=family)
 
 
 def _pictures(figure: Figure, grid, trials: Sequence[Trial]) -> None:  # type: ignore[no-untyped-def]
@@ -136,7 +160,9 @@ def _poses(axes: Axes, trials: Sequence[Trial]) -> None:
         x, y, yaw = record.pose
         color = COLORS[record.outcome]
         step = 0.018 * np.array([np.cos(yaw), np.sin(yaw)])
-        axes.annotate("", (x + step[0], y + step[1]), (x, y), arrowprops={"arrowstyle": "->", "color": color, "lw": 1.4})
+        axes.annotate(
+            "", (x + step[0], y + step[1]), (x, y), arrowprops={"arrowstyle": "->", "color": color, "lw": 1.4}
+        )
         axes.plot(x, y, "o" if record.success else "X", color=color, ms=8, mec="white", mew=0.8)
     if not known:
         axes.text(0.5, 0.5, "not known", color=GREY, ha="center", va="center", transform=axes.transAxes)
@@ -147,7 +173,10 @@ def _poses(axes: Axes, trials: Sequence[Trial]) -> None:
 
 def _stages(axes: Axes, latencies: Latencies) -> None:
     """p50 as bars with whiskers to p95."""
-    _tidy(axes, "latency per stage: p50, whisker to p95", "[ms]", "")
+    overhead = latencies.overhead_ms()
+    title = "latency: p50, whisker to p95" + (f"   (overhead of the graph {overhead:.1f} ms)" if overhead else "")
+    _tidy(axes, title, "[ms]", "")
+    axes.grid(visible=False, axis="y")
     table = latencies.table()
     names = list(table)
     if not names:
@@ -165,10 +194,6 @@ def _stages(axes: Axes, latencies: Latencies) -> None:
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.invert_yaxis()
     axes.margins(x=0.1)
-    overhead = latencies.overhead_ms()
-    if overhead is not None:
-        text = f"overhead of the graph: {overhead:.1f} ms"
-        axes.text(0.99, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=9, color=GREY)
 
 
 def _tidy(axes: Axes, title: str, x: str, y: str) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from keypoint_core.statistics import percentiles_ms
 from keypoint_core.types import SECOND
-
 from keypoint_trials.reader import Timing
 
 STAGES = ("camera", "tracker", "policy", "arm")  # the way of a frame, as StageTiming.msg names it

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keypoint_core.types import SECOND, ActionChunk, Float32, Float64, Intrinsics, Keypoints
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader, AnyReaderError
 
+from keypoint_core.types import SECOND, ActionChunk, Float32, Float64, Intrinsics, Keypoints
 from keypoint_trials.bag import BagError
 from keypoint_trials.images import decode_depth, decode_jpeg
 

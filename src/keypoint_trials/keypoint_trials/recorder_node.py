@@ -10,11 +10,11 @@ from datetime import datetime
 from importlib import import_module
 from typing import ClassVar
 
-from keypoint_core.runs import runs_root
-from keypoint_ros.node import KeypointNode, run
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from keypoint_core.runs import runs_root
+from keypoint_ros.node import KeypointNode, run
 from keypoint_trials.definitions import make_typestore
 from keypoint_trials.recorder_thread import RecorderThread
 from keypoint_trials.recording import SUBSCRIPTION_DEPTH, Recorder, RecorderParameters, RecorderStatus

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from keypoint_trials.recording import FLUSH_EVERY, Recorder, RecorderStatus
 
-
 SMALL = 100_000  # bytes; the last tenth of the queue is left to such messages, which reports need most
 
 

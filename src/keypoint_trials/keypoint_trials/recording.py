@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keypoint_core.errors import InputError
-from keypoint_core.parameters import parameter
 from rosbags.typesys.store import Typestore
 
+from keypoint_core.errors import InputError
+from keypoint_core.parameters import parameter
 from keypoint_trials.bag import BagError, BagWriter, reliable
 from keypoint_trials.images import encode_jpeg, in_millimetres, pixels_of
 from keypoint_trials.topics import TRIAL_STATE, Topic

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keypoint_core.runs import success_figures, write_summary
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from keypoint_core.runs import success_figures, write_summary
 from keypoint_trials.bag import BagError
 from keypoint_trials.figure import HEADINGS, Trial, final_picture, row_of, write_figure
 from keypoint_trials.latency import Latencies, measure, merge
@@ -41,9 +42,9 @@ def _load(record: TrialRecord) -> Trial:
 
 def console_table(trials: Sequence[Trial], title: str) -> Table:
     """The table that a command prints."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right" if heading in HEADINGS[3:] else "left")
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    for column, heading in enumerate(HEADINGS):
+        table.add_column(Text(heading), justify="right" if column > 2 else "left", no_wrap=column != 2)
     for trial in trials:
         cells: list[str | Text] = list(row_of(trial))
         cells[2] = Text(str(cells[2]), STYLES[trial.record.outcome])
@@ -107,7 +108,9 @@ def title_of(run: Path, records: Sequence[TrialRecord]) -> str:
 
 def main() -> None:
     """Makes the pictures of a run anew from its bags."""
-    parser = argparse.ArgumentParser(prog="report", description="Makes table, picture and video of a run from its bags.")
+    parser = argparse.ArgumentParser(
+        prog="report", description="Makes table, picture and video of a run from its bags."
+    )
     parser.add_argument("folder", type=Path, help="of the run, such as runs/latest")
     run = parser.parse_args().folder
     console = Console()

@@ -118,7 +118,7 @@ class Trial:
             self._result.outcome, self._result.error_code = Result.ERROR, error.code
             self._result.error_msg = str(error)
         self._result.elapsed = self._acted
-        self._result.keypoints_visible = self._graph.visible
+        self._result.keypoints_visible, self._result.keypoints_total = self._graph.visible, self._graph.total
         self._hold()
         return self._result
 

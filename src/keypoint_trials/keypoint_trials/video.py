@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from contextlib import ExitStack
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import av
 import numpy as np
-from keypoint_core.overlay import Trails, draw
-from keypoint_core.types import SECOND, Keypoints
 from numpy.typing import NDArray
 
+from keypoint_core.overlay import Trails, draw
+from keypoint_core.types import SECOND, Keypoints
 from keypoint_trials.banner import AMBER, BLUE, GREY, RED, Caption, add_bar, add_card
 from keypoint_trials.reader import ArmSample, TrialBag, TrialSample, read_trial
 from keypoint_trials.records import TrialRecord
@@ -60,6 +60,7 @@ class VideoWriter:
         self._stream.time_base = self._stream.codec_context.time_base = Fraction(1, TICKS)
         self._stream.codec_context.framerate = Fraction(30)
         self._stream.thread_count = 1
+        self._last = -1
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -75,7 +76,8 @@ class VideoWriter:
         """Adds a frame [H, W, 3] uint8 RGB that is shown from `time` [s] on; times ascend."""
         width, height = self._stream.width, self._stream.height
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
-        frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
+        self._last = max(self._last + 1, round(time * TICKS))
+        frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from keypoint_trials.definitions import make_typestore
 from keypoint_trials.recording import Recorder, RecorderParameters
 from keypoint_trials.topics import RECORDED

@@ -1,4 +1,5 @@
 import pytest
+
 from keypoint_trials.latency import measure, merge
 from keypoint_trials.reader import Timing, read_trial
 

@@ -4,6 +4,7 @@ import resource
 
 import numpy as np
 import pytest
+
 from keypoint_trials.bag import BagError, find_bags, is_finished
 from keypoint_trials.definitions import DefinitionError, find_definition, make_typestore
 from keypoint_trials.reader import iterate, iterate_depth, read_trial

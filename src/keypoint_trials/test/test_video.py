@@ -1,6 +1,7 @@
 import av
 import numpy as np
 import pytest
+
 from keypoint_trials.banner import Caption, add_bar, bar_height, font, shorten
 from keypoint_trials.reader import read_trial
 from keypoint_trials.records import TrialRecord

@@ -85,6 +85,7 @@ class ArmController:
         self._settings = settings or ControllerSettings()
         self._gate = SafetyGate(self.chain, limits, period)
         self._limits = limits
+        self._period = round(period * SECOND)
         self._applied: Applied | None = None
         self._pending: _Pending | None = None
         self._follower: ChunkFollower | None = None
@@ -166,7 +167,7 @@ class ArmController:
             return self._blind(state)
         if self._applied is None:
             self._applied = Applied.at_rest(state)
-        setpoint = self._setpoint(self._applied, now)
+        setpoint = self._setpoint(self._applied, now, now + self._period)
         commander = _HOME if self.mode == ArmMode.HOME else self.commander
         verdict = self._gate(setpoint, state, self._applied, commander, now)
         if verdict.must_stop:
@@ -182,15 +183,16 @@ class ArmController:
         commanded = setpoint.position if setpoint else np.full_like(state.position, np.nan)
         return Tick(command, commanded, self.mode, self.commander, reasons, at_home, fresh)
 
-    def _setpoint(self, applied: Applied, now: int) -> Setpoint | None:
+    def _setpoint(self, applied: Applied, now: int, end: int) -> Setpoint | None:
+        """Where the arm should be at the end of this tick."""
         if self.mode == ArmMode.FOLLOW:
             if self._pending is not None:
                 self._follower, self._pending = self._pending.join(applied), None
-            return self._follower.setpoint(now) if self._follower else None
+            return self._follower.setpoint(end) if self._follower else None
         if self.mode == ArmMode.HOME:
             if self._home is None:
                 self._home = self._plan_home(applied, now)
-            return self._home.setpoint(now, _HOME)
+            return self._home.setpoint(end, _HOME, now)
         return None
 
     def _plan_home(self, applied: Applied, now: int) -> HomeMotion:

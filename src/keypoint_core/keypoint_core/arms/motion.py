@@ -82,10 +82,10 @@ class HomeMotion:
         """When it is over, on the gate's clock [ns]."""
         return self.began + round(self.duration * SECOND)
 
-    def setpoint(self, now: int, commander: str) -> Setpoint:
-        """The target at `now` on the gate's clock [ns]."""
-        s = min(max((now - self.began) / SECOND / self.duration, 0.0), 1.0)
+    def setpoint(self, when: int, commander: str, exposure: int) -> Setpoint:
+        """The target at `when`; derived from nothing older than `exposure`, both on the gate's clock [ns]."""
+        s = min(max((when - self.began) / SECOND / self.duration, 0.0), 1.0)
         way = s**3 * (10 - 15 * s + 6 * s * s)
         rate = 30 * s * s * (1 - s) ** 2 / self.duration
         line = self.end - self.start
-        return Setpoint(self.start + way * line, rate * line, self.gripper, commander, now)
+        return Setpoint(self.start + way * line, rate * line, self.gripper, commander, exposure)

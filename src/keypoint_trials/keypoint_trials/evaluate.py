@@ -1,0 +1,213 @@
+"""Evaluates a checkpoint on rendered frames, in one process per core: `make evaluate TASK=clock_button`.
+
+    python -m keypoint_trials.evaluate --task clock_button --condition light --n 100 --seed 0
+
+Correspondence, tracker, policy, safety gate and world are those of the ROS graph in lockstep, without the transport.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from keypoint_core.arms.description import load_arm
+from keypoint_core.arms.parameters import ArmParameters, make_controller
+from keypoint_core.checkpoint import load_checkpoint
+from keypoint_core.correspondence import CORRESPONDENCES
+from keypoint_core.errors import KeypointError
+from keypoint_core.parameters import read_parameters
+from keypoint_core.pipeline import Pipeline
+from keypoint_core.runs import new_run_folder, write_summary
+from keypoint_core.statistics import percentiles_ms, wilson_interval
+from keypoint_core.tracking import TRACKERS
+from keypoint_sim.disturbances import parse_condition
+from keypoint_sim.episode import run_episode
+from keypoint_sim.tasks.base import Outcome
+from keypoint_sim.world import World
+from keypoint_trials.config import config_folder
+
+SCENES = 10_000  # per seed; scenes of evaluation lie below a million, those of training above
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What to evaluate.
+
+    Attributes:
+        task, method: name the checkpoint `models/<task>/<method>`.
+        condition: disturbances.
+        robot: name of the arm and of its file in config/robots.
+        correspondence, tracker: back ends.
+        latency: imposed, in frames.
+    """
+
+    task: str
+    method: str
+    condition: str
+    robot: str
+    correspondence: str
+    tracker: str
+    latency: int
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """One line of episodes.json; pose is x [m], y [m], yaw [rad], seconds is the computing time per frame."""
+
+    seed: int
+    success: bool
+    reason: str
+    elapsed: float
+    pose: tuple[float, float, float]
+    located: int
+    visible: int
+    total: int
+    frames: int
+    seconds: float
+
+
+class Evaluator:
+    """A world and a pipeline, made once per process."""
+
+    def __init__(self, request: EvaluationRequest) -> None:
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
+        checkpoint = load_checkpoint(f"{request.task}/{request.method}")
+        arm = load_arm(request.robot)
+        checkpoint.require_joints(arm.joint_names)
+        self._request = request
+        self._world = World(request.task, request.robot)
+        checkpoint.require_camera(self._world.camera.intrinsics)
+        checkpoint.require_rate(self._world.timing.camera_rate)
+        reference = checkpoint.reference()
+        self._pipeline = Pipeline(
+            CORRESPONDENCES.create(request.correspondence, reference),
+            TRACKERS.create(request.tracker),
+            checkpoint.load_policy(),
+        )
+        parameters = read_parameters(ArmParameters, config_folder() / "robots" / f"{request.robot}.yaml", "arm")
+        self._controller = make_controller(arm, parameters)
+
+    def run(self, seed: int) -> EpisodeResult:
+        """Runs the scene of one seed."""
+        began = time.perf_counter()
+        request = self._request
+        episode = run_episode(self._world, self._pipeline, self._controller, seed, request.condition, request.latency)
+        self._controller.release()
+        frames = max(1, len(episode.keypoints))
+        last = episode.keypoints[-1] if episode.keypoints else None
+        return EpisodeResult(
+            seed=seed,
+            success=episode.status.outcome == Outcome.SUCCESS,
+            reason=episode.status.reason,
+            elapsed=episode.status.elapsed,
+            pose=episode.scene.pose,
+            located=episode.located,
+            visible=int(last.visible.sum()) if last else 0,
+            total=len(last) if last else 0,
+            frames=len(episode.keypoints),
+            seconds=(time.perf_counter() - began) / frames,
+        )
+
+
+_evaluator: Evaluator | None = None
+
+
+def _begin(request: EvaluationRequest) -> None:
+    global _evaluator
+    _evaluator = Evaluator(request)
+
+
+def _run(seed: int) -> EpisodeResult:
+    if _evaluator is None:
+        raise RuntimeError("the worker was not initialised")
+    return _evaluator.run(seed)
+
+
+def evaluate(request: EvaluationRequest, seeds: list[int], workers: int) -> Iterator[EpisodeResult]:
+    """Yields the results in the order of the seeds; a result depends on its seed alone."""
+    if workers <= 1:
+        evaluator = Evaluator(request)
+        yield from (evaluator.run(seed) for seed in seeds)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, _begin, (request,)) as pool:
+        yield from pool.imap(_run, seeds)
+
+
+def report(request: EvaluationRequest, results: list[EpisodeResult], folder: Path, seed: int, console: Console) -> None:
+    """Prints the score and writes summary.json and episodes.json."""
+    successes, n = sum(result.success for result in results), len(results)
+    low, high = wilson_interval(successes, n)
+    failures = Counter(result.reason.split(":")[0] for result in results if not result.success)
+    elapsed = sorted(result.elapsed for result in results if result.success)
+    (folder / "episodes.json").write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+    write_summary(
+        folder,
+        seed=seed,
+        task=request.task,
+        robot=request.robot,
+        method=request.method,
+        condition=request.condition,
+        mode="in_process",
+        trials=n,
+        successes=successes,
+        latency_ms={"frame": percentiles_ms([result.seconds for result in results])},
+        failures=dict(failures),
+        correspondence=request.correspondence,
+        tracker=request.tracker,
+        imposed_latency_frames=request.latency,
+        median_elapsed_s=elapsed[len(elapsed) // 2] if elapsed else None,
+    )
+    console.print(
+        f"[bold]{request.task}/{request.method}[/] on {request.robot}, condition {request.condition}, {n} unseen scenes: "
+        f"[bold]{successes}/{n} = {successes / n:.3f}[/], 95 % interval {low:.3f} .. {high:.3f} (Wilson)"
+    )
+    for reason, count in failures.most_common():
+        console.print(f"  {count} x {reason}")
+    console.print(f"  {folder}/summary.json")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Evaluates a checkpoint on rendered frames.")
+    parser.add_argument("--task", default="clock_button")
+    parser.add_argument("--method", default="dagger")
+    parser.add_argument("--condition", default="light", help="disturbances: rp, rb, light (default: %(default)s)")
+    parser.add_argument("--robot", default="hebi_chopsticks")
+    parser.add_argument("--correspondence", default="sift_pnp")
+    parser.add_argument("--tracker", default="lucas_kanade")
+    parser.add_argument("--latency", type=int, default=0, help="imposed latency in frames")
+    parser.add_argument("--n", type=int, default=100, help="scenes")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the scenes")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    args = parser.parse_args()
+    request = EvaluationRequest(
+        args.task, args.method, args.condition, args.robot, args.correspondence, args.tracker, args.latency
+    )
+    seeds = [args.seed * SCENES + i for i in range(args.n)]
+    console = Console()
+    try:
+        parse_condition(args.condition)
+        Evaluator(request)  # what is wrong with the request shows here, before any process is started
+        results = list(track(evaluate(request, seeds, args.workers), "scenes", total=args.n, console=console))
+    except KeypointError as error:
+        sys.exit(str(error))
+    folder = new_run_folder(f"evaluate-{args.task}")
+    report(request, results, folder, args.seed, console)
+
+
+if __name__ == "__main__":
+    main()
