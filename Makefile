@@ -18,8 +18,9 @@ help: ## list the commands
 setup: ## make .venv, install the requirements, build the workspace; skips what is up to date
 	@tools/setup.sh
 
-demo: setup ## clock-button trials in simulation through the whole ROS graph (ARGS="--mode real_time")
-	@$(RUN) python -m keypoint_trials.demo $(call option,TASK,task) $(call option,N,trials) $(call option,SEED,seed) $(ARGS)
+demo: setup ## simulated trials through the whole ROS graph (TASK, CONDITION, N, SEED, ARGS="--modes real_time")
+	@$(RUN) python -m keypoint_trials.demo --task $(TASK) $(call option,CONDITION,condition) \
+	  $(call option,N,trials) $(call option,SEED,seed) $(ARGS)
 
 test: setup ## all tests that this machine can run (ARGS="-k gate")
 	@ROS_PYTHON_CHECK_FIELDS=1 $(RUN) python -m pytest -m "$(MARKS)" $(ARGS)
@@ -38,13 +39,14 @@ build: ## colcon build, whether or not anything changed
 
 evaluate: setup ## success rate on unseen poses, without ROS (TASK, METHOD, CONDITION, N, SEED)
 	@$(RUN) python -m keypoint_trials.evaluate --task $(TASK) $(call option,METHOD,method) \
-	  $(call option,CONDITION,condition) $(call option,N,trials) $(call option,SEED,seed) $(ARGS)
+	  $(call option,CONDITION,condition) $(call option,N,n) $(call option,SEED,seed) $(ARGS)
 
-train: setup ## train the policy of TASK
+train: setup ## train the policy of TASK (SEED; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.train --task $(TASK) $(call option,SEED,seed) $(ARGS)
 
-correspondence: setup ## error and score of the correspondence on random poses and lights
-	@$(RUN) python tests/benchmarks/correspondence.py $(call option,N,count) $(call option,SEED,seed) $(ARGS)
+correspondence: setup ## error and score of the correspondence on random poses and lights (TASK, CONDITION, N, SEED)
+	@$(RUN) python tests/benchmarks/correspondence.py --task $(TASK) $(call option,CONDITION,condition) \
+	  $(call option,N,n) $(call option,SEED,seed) $(ARGS)
 
 bench: setup ## all benchmarks of tests/benchmarks
 	@set -e; for file in tests/benchmarks/*.py; do echo "[bench] $$file"; $(RUN) python $$file; done

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keypoint_arms import ARMS
 from keypoint_bringup.graph import GRAPHS, NodeSpec, SystemOptions
 from keypoint_bringup.settings import config_folder
 from keypoint_core.parameters import check_parameters
@@ -32,9 +33,7 @@ def parameter_classes(spec: NodeSpec) -> list[type]:
     module = importlib.import_module(f"{spec.package}.{spec.executable}")
     own = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
     classes = [value.Parameters for value in own if hasattr(value, "Parameters")]
-    if spec.name == "arm":
-        from keypoint_arms import ARMS
-
+    if spec.name == "arm" and spec.parameters["driver"] in ARMS:
         classes.append(ARMS.load(spec.parameters["driver"]).Parameters)
     return classes
 

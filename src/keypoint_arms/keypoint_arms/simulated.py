@@ -17,6 +17,9 @@ from keypoint_ros.conversions import from_stamp, to_stamp
 from keypoint_ros.qos import SUBSCRIBE_STREAM_LOSSLESS
 
 
+_INBOX = 64  # ticks kept while the control loop is busy
+
+
 @dataclass(frozen=True)
 class SimulatedArmParameters:
     """Parameters of the driver `simulated`."""
@@ -40,7 +43,7 @@ class SimulatedArm:
 
     def __init__(self, node: Node, arm: ArmDescription, parameters: SimulatedArmParameters) -> None:
         self._node, self._arm, self._parameters = node, arm, parameters
-        self._inbox: queue.Queue[SimFeedback | None] = queue.Queue(maxsize=64)
+        self._inbox: queue.Queue[SimFeedback | None] = queue.Queue(maxsize=_INBOX)
         self._current: SimFeedback | None = None
         self._answer: SimCommand | None = None
         self._publisher = node.create_publisher(SimCommand, "sim/command", SUBSCRIBE_STREAM_LOSSLESS)
@@ -49,13 +52,14 @@ class SimulatedArm:
         )
 
     def connect(self) -> None:
-        """Nothing to do: feedback comes as soon as the simulation runs."""
+        """Starts anew; feedback comes as soon as the simulation runs."""
+        self._inbox, self._current, self._answer = queue.Queue(maxsize=_INBOX), None, None
 
     def read(self) -> RobotState:
         """Blocks until the next feedback; raises ArmError when the simulation is silent."""
         while True:
             message = self._next()
-            if self._answer is None or message.tick > self._answer.tick:
+            if self._answer is None or message.tick != self._answer.tick:
                 self._current = message
                 return self._state(message)
             self._publisher.publish(self._answer)  # it was lost, or the simulation had not found us yet

@@ -193,5 +193,5 @@ def _read_card(path: Path) -> Card:
         intrinsics = dict(data.pop("intrinsics"))
         intrinsics["distortion"] = tuple(intrinsics.get("distortion", ()))
         return Card(intrinsics=Intrinsics(**intrinsics), **data)
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: malformed card: {error}") from error

@@ -51,8 +51,8 @@ def check_parameters(values: Any) -> None:
         if info.choices and value not in info.choices:
             raise InputError(f"parameter '{name}': expected one of {', '.join(info.choices)}, got '{value}'")
         for number in value if isinstance(value, tuple) else (value,):
-            low = info.minimum is not None and number < info.minimum
-            if low or (info.maximum is not None and number > info.maximum):
+            reached = info.minimum is None or number >= info.minimum  # NaN reaches nothing
+            if not (reached and (info.maximum is None or number <= info.maximum)):
                 raise InputError(
                     f"parameter '{name}' ({info.text}): expected {info.minimum} .. {info.maximum}, got {value}"
                 )

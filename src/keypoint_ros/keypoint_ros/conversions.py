@@ -17,6 +17,7 @@ from keypoint_core.errors import InputError
 from keypoint_core.types import SECOND, ActionChunk, Float64, Intrinsics, Keypoints, RobotState
 
 _DEPTH_MILLIMETRES = ("16UC1", "mono16")
+_DISTORTIONS = ("plumb_bob", "rational_polynomial")
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 
 
@@ -82,7 +83,7 @@ def depth_from_image(message: Image) -> np.ndarray:
 def _rows(message: Image, dtype: np.dtype, channels: int) -> np.ndarray:
     """[H, W, channels] view that respects the row stride."""
     width = message.width * channels * dtype.itemsize
-    if message.step < width or len(message.data) < message.step * message.height:
+    if width * message.height == 0 or message.step < width or len(message.data) < message.step * message.height:
         raise InputError(
             f"image {message.width}x{message.height} {message.encoding}: needs rows of {width} bytes, "
             f"got step {message.step} and {len(message.data)} bytes"
@@ -109,7 +110,16 @@ def to_camera_info(intrinsics: Intrinsics, stamp: int, frame_id: str) -> CameraI
 
 
 def from_camera_info(message: CameraInfo) -> Intrinsics:
-    """Intrinsics; distortion that is all zero counts as none."""
+    """Intrinsics; distortion that is all zero counts as none.
+
+    Raises:
+        InputError: not calibrated, or distorted in another way than OpenCV's rational model says.
+    """
+    if any(message.d) and message.distortion_model not in _DISTORTIONS:
+        raise InputError(
+            f"camera_info: expected distortion {' or '.join(_DISTORTIONS)}, got '{message.distortion_model}'; "
+            "publish rectified images"
+        )
     k = message.k
     distortion = tuple(float(value) for value in message.d) if any(message.d) else ()
     return Intrinsics(message.width, message.height, float(k[0]), float(k[4]), float(k[2]), float(k[5]), distortion)
@@ -131,10 +141,13 @@ def from_keypoints(message: KeypointsMsg) -> Keypoints:
     """Keypoints dataclass; raises InputError when lengths differ or pixels are not finite."""
     n = len(message.ids)
     lengths = [len(values) for values in (message.u, message.v, message.confidence, message.status)]
-    if lengths != [n] * 4 or len(message.z) not in (0, n) or len(message.x) != len(message.z) != len(message.y):
-        raise InputError(f"keypoints message: {n} ids, but u, v, confidence, status have {lengths} entries")
+    depths = [len(values) for values in (message.x, message.y, message.z)]
+    if lengths != [n] * 4 or depths not in ([0] * 3, [n] * 3):
+        raise InputError(
+            f"keypoints message: {n} ids, but u, v, confidence, status have {lengths} entries and x, y, z {depths}"
+        )
     points = np.full((n, 3), np.nan, dtype=np.float32)
-    if len(message.z):
+    if depths[0]:
         points = np.stack([message.x, message.y, message.z], axis=1).astype(np.float32)
     return Keypoints(
         stamp=from_stamp(message.header.stamp),
@@ -190,10 +203,14 @@ def to_trajectory(chunk: ActionChunk, joints: Sequence[str], gripper: str, comma
 
 
 def from_trajectory(message: JointTrajectory, joints: Sequence[str], gripper: str) -> ActionChunk:
-    """ActionChunk of the named joints; raises InputError when joints lack, points are ragged or not evenly spaced."""
+    """ActionChunk of the named joints.
+
+    Raises:
+        InputError: joints lack or come twice, points are ragged or not evenly spaced.
+    """
     rows = {name: i for i, name in enumerate(message.joint_names)}
     missing = [name for name in joints if name not in rows]
-    if missing:
+    if missing or len(rows) != len(message.joint_names):
         raise InputError(f"action: expected joints {list(joints)}, got {list(message.joint_names)}")
     if not message.points or any(len(point.positions) != len(rows) for point in message.points):
         raise InputError(

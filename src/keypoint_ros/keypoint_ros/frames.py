@@ -17,6 +17,7 @@ from keypoint_ros.conversions import color_from_image, depth_from_image, from_ca
 from keypoint_ros.qos import LATCHED, subscribe_stream
 
 _WAITING = 8  # halves of frames kept while the other half is on its way
+_SET_BACK = 1_000_000_000  # stamps that go back by more come from a clock that was set back [ns]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class FrameSubscriber:
     ) -> None:
         self._on_frame, self._on_error, self._depth = on_frame, on_error, depth
         self._parts: dict[int, dict[str, Any]] = {}
-        self._last = -1
+        self._last = -_SET_BACK
         self.intrinsics: Intrinsics | None = None
         qos = subscribe_stream(lockstep)
         self._subscriptions = [
@@ -82,7 +83,7 @@ class FrameSubscriber:
         entry = self._parts.setdefault(stamp, {})
         entry[part], entry["frame_id"], entry["received"] = image, message.header.frame_id, time.time_ns()
         while len(self._parts) > _WAITING:
-            del self._parts[min(self._parts)]
+            del self._parts[next(iter(self._parts))]
         self._deliver()
 
     def _deliver(self) -> None:
@@ -92,7 +93,7 @@ class FrameSubscriber:
             return
         for stamp in ready:
             entry = self._parts.pop(stamp)
-            if stamp == self._last:
+            if self._last - _SET_BACK < stamp <= self._last:
                 continue
             self._last = stamp
             try:

@@ -31,16 +31,23 @@ class LatestWorker(Generic[T]):
     ) -> None:
         self._work, self._failed, self._dropped = work, failed, dropped
         self._slot: queue.Queue[T | None] = queue.Queue(capacity)
+        self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, item: T) -> None:
-        """Hands over an item without waiting."""
-        self._put(item)
+        """Hands over an item without waiting; nothing happens once closed."""
+        with self._lock:
+            if not self._closed:
+                self._put(item)
 
     def close(self) -> None:
-        """Ends the thread after the item at hand."""
-        self._put(None)
+        """Ends the thread after the item at hand; safe to call twice."""
+        with self._lock:
+            if not self._closed:
+                self._put(None)
+            self._closed = True
         if threading.current_thread() is not self._thread:
             self._thread.join()
 

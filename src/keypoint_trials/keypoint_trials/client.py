@@ -90,10 +90,10 @@ class TrialClient:
             seed=seed,
         )
 
-    def wait_until_recorded(self, bag: Path | None, timeout: float = 10.0) -> None:
+    def wait_until_recorded(self, bag: Path, timeout: float = 10.0) -> None:
         """Waits until the recorder has finished a bag."""
         deadline = time.monotonic() + timeout
-        while bag is not None and time.monotonic() < deadline and not is_finished(bag):
+        while time.monotonic() < deadline and not is_finished(bag):
             self._executor.spin_once(timeout_sec=0.1)
 
     def _wait(self, future: Future, timeout: float, message: str) -> object:

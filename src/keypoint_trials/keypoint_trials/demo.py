@@ -57,11 +57,11 @@ def run_mode(request: DemoRequest, mode: str, folder: Path, console: Console) ->
                 record = client.run(
                     f"{mode}-{i:02d}", SCENES + request.seed * 1000 + i, request.condition, mode, folder
                 )
+                client.wait_until_recorded(record.folder)
                 _require_all_running(system)
                 write_record(record)
                 records.append(record)
                 console.print(f"  {record.trial}  {record.outcome:8s} {record.elapsed:5.1f} s  {record.error}")
-            client.wait_until_recorded(records[-1].folder if records else None)
     return records
 
 

@@ -33,7 +33,7 @@ from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.statistics import percentiles_ms, wilson_interval
 from keypoint_core.tracking import TRACKERS
 from keypoint_sim.disturbances import parse_condition
-from keypoint_sim.episode import run_episode
+from keypoint_sim.episode import Episode, run_episode
 from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.world import World
 from keypoint_trials.config import config_folder
@@ -100,12 +100,17 @@ class Evaluator:
         parameters = read_parameters(ArmParameters, config_folder() / "robots" / f"{request.robot}.yaml", "arm")
         self._controller = make_controller(arm, parameters)
 
-    def run(self, seed: int) -> EpisodeResult:
+    def episode(self, seed: int) -> Episode:
         """Runs the scene of one seed."""
-        began = time.perf_counter()
         request = self._request
         episode = run_episode(self._world, self._pipeline, self._controller, seed, request.condition, request.latency)
         self._controller.release()
+        return episode
+
+    def run(self, seed: int) -> EpisodeResult:
+        """Runs the scene of one seed and sums it up."""
+        began = time.perf_counter()
+        episode = self.episode(seed)
         frames = max(1, len(episode.keypoints))
         last = episode.keypoints[-1] if episode.keypoints else None
         return EpisodeResult(

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpecBase
 from numpy.typing import NDArray
 
 from keypoint_core.overlay import draw
@@ -83,9 +84,9 @@ def write_figure(path: Path, title: str, trials: Sequence[Trial]) -> None:
     _heading(figure, title, trials)
     _table(figure.add_subplot(grid[0]), trials)
     _pictures(figure, grid[1].subgridspec(rows, COLUMNS, wspace=0.05, hspace=0.16), trials)
-    low = grid[2].subgridspec(1, 3, width_ratios=[0.05, 1, 1.5], wspace=0.3)
+    low = grid[2].subgridspec(1, 4, width_ratios=[0.07, 1, 0.36, 1.45], wspace=0)
     _poses(figure.add_subplot(low[1]), trials)
-    _stages(figure.add_subplot(low[2]), merge(trial.latencies for trial in trials))
+    _stages(figure.add_subplot(low[3]), merge(trial.latencies for trial in trials))
     figure.savefig(path)
 
 
@@ -117,7 +118,7 @@ HEADINGS = (
     "outcome",
     "time",
     "keypoints\nvisible",
-    "capture to applied\np50 / p95 [ms]",
+    "latency [ms]\np50 / p95",
 )
 MONOSPACED = (1, 3, 4, 5)
 
@@ -137,7 +138,7 @@ def _table(axes: Axes, trials: Sequence[Trial]) -> None:
             axes.text(place, row + 0.5, text, fontsize=9.5, color=color, va="center", family=family)
 
 
-def _pictures(figure: Figure, grid, trials: Sequence[Trial]) -> None:  # type: ignore[no-untyped-def]
+def _pictures(figure: Figure, grid: GridSpecBase, trials: Sequence[Trial]) -> None:
     for index, trial in enumerate(trials[:THUMBNAILS]):
         axes = figure.add_subplot(grid[index // COLUMNS, index % COLUMNS])
         axes.set(xticks=[], yticks=[])

@@ -44,14 +44,17 @@ def console_table(trials: Sequence[Trial], title: str) -> Table:
     """The table that a command prints."""
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for column, heading in enumerate(HEADINGS):
-        table.add_column(Text(heading), justify="right" if column > 2 else "left", no_wrap=column != 2)
+        table.add_column(Text(heading), justify="right" if column > 2 else "left", no_wrap=column != 2, min_width=7)
     for trial in trials:
         cells: list[str | Text] = list(row_of(trial))
         cells[2] = Text(str(cells[2]), STYLES[trial.record.outcome])
         table.add_row(*cells)
     figures = success_figures(sum(trial.record.success for trial in trials), len(trials))
     low, high = figures["wilson_95"]
-    table.caption = f"{figures['successes']} of {figures['trials']} succeed, 95 % interval {low:.2f} to {high:.2f}"
+    table.caption = (
+        f"{figures['successes']} of {figures['trials']} succeed, 95 % interval {low:.2f} to {high:.2f}\n"
+        "latency: from exposure to the first command that derives from it"
+    )
     table.caption_justify = "left"
     return table
 

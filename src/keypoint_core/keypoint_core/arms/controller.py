@@ -14,9 +14,11 @@ from keypoint_core.arms.gate import Applied, SafetyGate, Setpoint
 from keypoint_core.arms.kinematics import SerialChain
 from keypoint_core.arms.limits import Reason, SafetyLimits
 from keypoint_core.arms.motion import ChunkFollower, HomeMotion
+from keypoint_core.errors import ArmError
 from keypoint_core.types import SECOND, ActionChunk, ArmCommand, ArmMode, Float64, RobotState
 
 _HOME = "home"  # the controller itself, as a commander
+_LONGEST = 60.0  # no chunk reaches farther ahead [s]
 
 
 @dataclass(frozen=True)
@@ -91,18 +93,19 @@ class ArmController:
         self._follower: ChunkFollower | None = None
         self._home: HomeMotion | None = None
         self._engaged_at = 0
+        self._newest = 0  # exposure of the newest chunk taken in [ns]
         self._refused: Reason | None = None
         self._stop_reasons: tuple[Reason, ...] = ()
         self._last_observation = 0
 
     def engage(self, commander: str, now: int) -> bool:
         """Follows this commander from now on; False when stopped, going home, or engaged to somebody else."""
-        if self.mode not in (ArmMode.HOLD, ArmMode.FOLLOW) or self.commander not in ("", commander):
+        if not commander or self.mode not in (ArmMode.HOLD, ArmMode.FOLLOW) or self.commander not in ("", commander):
             return False
         self.mode, self.commander, self._engaged_at = ArmMode.FOLLOW, commander, now
+        self._newest = 0
         self._follower = self._pending = self._refused = None
-        if self._applied is not None and not self._applied.velocity.any():
-            self._applied = None  # start from where the arm is measured, not from where it was once sent
+        self._start_from_measured()
         return True
 
     def disengage(self) -> None:
@@ -122,7 +125,8 @@ class ArmController:
     def release(self) -> None:
         """Ends a stop; the arm holds where it is measured next."""
         if self.mode == ArmMode.STOPPED:
-            self.mode, self._stop_reasons, self._applied = ArmMode.HOLD, (), None
+            self.mode, self._stop_reasons = ArmMode.HOLD, ()
+            self._start_from_measured()
 
     def go_home(self) -> bool:
         """Starts towards home; False when stopped or following somebody."""
@@ -136,7 +140,8 @@ class ArmController:
         """Takes in an action chunk.
 
         A chunk that is malformed or not finite also ends the one before: whoever sends such a thing is not trusted to
-        have meant the other. A chunk from somebody else changes nothing but what is reported.
+        have meant the other. A chunk from somebody else, one that is too old already, and one that was overtaken by a
+        newer one change nothing but what is reported.
 
         Args:
             chunk: the targets.
@@ -149,10 +154,11 @@ class ArmController:
         """
         if self.mode != ArmMode.FOLLOW:
             return Reason.NOT_COMMANDER
-        self._refused = self._refusal(chunk, commander)
+        self._refused = self._refusal(chunk, commander, exposure, now)
         if self._refused is None:
             self._pending = _Pending(chunk, commander, exposure, now)
-        elif self._refused != Reason.NOT_COMMANDER:
+            self._newest = exposure
+        elif self._refused not in (Reason.NOT_COMMANDER, Reason.STALE):
             self._follower = self._pending = None
         return self._refused
 
@@ -162,9 +168,14 @@ class ArmController:
         Args:
             state: newest feedback.
             now: on the gate's clock [ns].
+
+        Raises:
+            ArmError: the first feedback is no number, so that there is no position to hold.
         """
+        at_home = self._at_home(state)
         if not np.isfinite(state.position).all():
-            return self._blind(state)
+            self.stop(Reason.FEEDBACK_LOST)
+            state = self._unmoved(state)
         if self._applied is None:
             self._applied = Applied.at_rest(state)
         setpoint = self._setpoint(self._applied, now, now + self._period)
@@ -177,7 +188,6 @@ class ArmController:
         self._applied = Applied(command.position, command.velocity, command.gripper)
         fresh = command.observation not in (0, self._last_observation)
         self._last_observation = command.observation or self._last_observation
-        at_home = self._at_home(state)
         if self.mode == ArmMode.HOME and at_home and self._home is not None and now >= self._home.end_time:
             self.disengage()
         commanded = setpoint.position if setpoint else np.full_like(state.position, np.nan)
@@ -208,24 +218,29 @@ class ArmController:
         refused = (self._refused,) if self._refused else ()
         return (*refused, *(reason for reason in gate if reason not in refused))
 
-    def _refusal(self, chunk: ActionChunk, commander: str) -> Reason | None:
+    def _refusal(self, chunk: ActionChunk, commander: str, exposure: int, now: int) -> Reason | None:
         if commander != self.commander:
             return Reason.NOT_COMMANDER
         shape = chunk.positions.shape
         if len(shape) != 2 or shape[0] == 0 or shape[1] != len(self.arm.joints) or chunk.gripper.shape != shape[:1]:
             return Reason.WRONG_SHAPE
-        if not (np.isfinite(chunk.dt) and chunk.dt > 0):
+        if not 0 < chunk.dt * len(chunk.positions) <= _LONGEST:
             return Reason.WRONG_SHAPE
-        finite = np.isfinite(chunk.positions).all() and not np.isinf(chunk.gripper).any()
-        return None if finite else Reason.NON_FINITE
+        if not np.isfinite(chunk.positions).all() or np.isinf(chunk.gripper).any():
+            return Reason.NON_FINITE
+        fresh = 0 <= now - exposure <= self._limits.max_age * SECOND and exposure >= self._newest
+        return None if fresh else Reason.STALE
 
     def _at_home(self, state: RobotState) -> bool:
         return bool((np.abs(state.position - self.arm.home) <= self._settings.home_tolerance).all())
 
-    def _blind(self, state: RobotState) -> Tick:
-        """Feedback that is no number: stop, and repeat what was applied last."""
-        self.stop(Reason.FEEDBACK_LOST)
-        last = self._applied.position if self._applied else state.position
-        command = ArmCommand(last, np.zeros_like(last), self._applied.gripper if self._applied else float("nan"))
-        nothing = np.full_like(last, np.nan)
-        return Tick(command, nothing, self.mode, "", self._stop_reasons, at_home=False, new_observation=False)
+    def _start_from_measured(self) -> None:
+        """An arm at rest goes on from where it is measured next, not from where it was once sent."""
+        if self._applied is not None and not self._applied.velocity.any():
+            self._applied = None
+
+    def _unmoved(self, state: RobotState) -> RobotState:
+        """The state of an arm that is where it was sent, in place of feedback that is no number."""
+        if self._applied is None:
+            raise ArmError(f"the first feedback of the arm must be finite, got positions {state.position.tolist()}")
+        return replace(state, position=self._applied.position, gripper=self._applied.gripper)

@@ -116,15 +116,22 @@ def load_arm(name_or_path: str | Path) -> ArmDescription:
     """
     path = Path(name_or_path)
     if path.suffix == ".yaml":
-        text = path.read_text()
+        text = _read(path)
     elif str(name_or_path) in known_robots():
         text = (resources.files("keypoint_core.robots") / f"{name_or_path}.yaml").read_text()
     else:
         raise UnknownNameError("robot", str(name_or_path), known_robots())
     try:
         return _parse(yaml.safe_load(text))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"robot '{name_or_path}': missing or malformed field {error}") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise InputError(f"robot '{path}': the file cannot be read: {error}") from error
 
 
 def _parse(data: dict[str, Any]) -> ArmDescription:

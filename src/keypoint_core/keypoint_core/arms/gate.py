@@ -50,7 +50,8 @@ class Applied:
     @classmethod
     def at_rest(cls, state: RobotState) -> Applied:
         """As if the arm had been told to stay where it is."""
-        return cls(state.position.copy(), np.zeros_like(state.position), state.gripper)
+        gripper = state.gripper if np.isfinite(state.gripper) else float("nan")
+        return cls(state.position.copy(), np.zeros_like(state.position), gripper)
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,11 @@ class SafetyGate:
         return None
 
     def _limited(self, setpoint: Setpoint, applied: Applied) -> tuple[Float64, Float64, list[Reason]]:
-        if self._leaves_workspace(setpoint.position, applied.position):
-            return self._brake(applied), self._braked(applied.velocity), [Reason.WORKSPACE]
         velocity, reasons = self._velocity(setpoint, applied)
         position = applied.position + velocity * self._period
-        stopping = position + velocity * np.abs(velocity) / (2 * self.limits.acceleration)
-        if self._leaves_workspace(stopping, applied.position):
-            return self._brake(applied), self._braked(applied.velocity), [Reason.WORKSPACE, *reasons]
+        ahead = np.vstack([setpoint.position, position, self._braking(position, velocity)])
+        if self._leaves_workspace(ahead, applied.position):
+            return self._brake(applied), self._braked(applied.velocity), [Reason.WORKSPACE]
         return position, velocity, reasons
 
     def _velocity(self, setpoint: Setpoint, applied: Applied) -> tuple[Float64, list[Reason]]:
@@ -142,13 +141,13 @@ class SafetyGate:
         limits, reasons = self.limits, []
         distance = setpoint.position - applied.position
         wanted = distance / self._period
-        catch_up = np.sqrt(2 * limits.acceleration * np.abs(distance))
-        velocity = np.clip(wanted, setpoint.velocity - catch_up, setpoint.velocity + catch_up)
+        behind = distance - setpoint.velocity * self._period
+        velocity = setpoint.velocity + np.sign(behind) * self._stoppable(np.abs(behind))
         if (np.abs(wanted) > limits.velocity + _ROUNDING / self._period).any():
             reasons.append(Reason.VELOCITY)
         velocity = np.clip(velocity, -limits.velocity, limits.velocity)
-        to_upper = np.sqrt(2 * limits.acceleration * np.maximum(limits.upper - applied.position, 0))
-        to_lower = np.sqrt(2 * limits.acceleration * np.maximum(applied.position - limits.lower, 0))
+        to_upper = self._stoppable(np.maximum(limits.upper - applied.position, 0))
+        to_lower = self._stoppable(np.maximum(applied.position - limits.lower, 0))
         velocity = np.clip(velocity, -to_lower, to_upper)
         step = limits.acceleration * self._period
         eased = np.clip(velocity, applied.velocity - step, applied.velocity + step)
@@ -162,16 +161,32 @@ class SafetyGate:
     def _braked(self, velocity: Float64) -> Float64:
         return np.asarray(np.sign(velocity) * np.maximum(np.abs(velocity) - self.limits.acceleration * self._period, 0))
 
-    def _leaves_workspace(self, position: Float64, current: Float64) -> bool:
-        """Whether a posture lies outside the box and not nearer to it than the current one."""
-        outside = self._outside(position)
-        return outside > 0 and outside >= self._outside(current)
+    def _stoppable(self, distance: Float64) -> Float64:
+        """Highest rate [rad/s] that, kept for one tick and then braked tick by tick, ends within the distance [rad].
 
-    def _outside(self, position: Float64) -> float:
-        """Distance of the tool centre point to the workspace box [m]; 0 inside."""
-        tool = self._chain.tool_position(position)
-        nearest = np.clip(tool, self.limits.workspace_lower, self.limits.workspace_upper)
-        return float(np.linalg.norm(tool - nearest))
+        Braking from n steps of the rate takes n more ticks, so distance = T ((n + 1) v - step n (n + 1) / 2).
+        """
+        step = self.limits.acceleration * self._period
+        n = np.floor((np.sqrt(1 + 8 * distance / (step * self._period)) - 1) / 2)
+        return np.asarray((distance / self._period + step * n * (n + 1) / 2) / (n + 1))
+
+    def _braking(self, position: Float64, velocity: Float64) -> Float64:
+        """Postures [N, D] that braking passes through, tick by tick, until rest."""
+        steps = np.abs(velocity) / (self.limits.acceleration * self._period)
+        ticks = np.arange(1, int(np.ceil(steps.max())) + 1)[:, None]
+        rates = np.sign(velocity) * np.maximum(steps - ticks, 0) * self.limits.acceleration * self._period
+        return np.asarray(position + np.cumsum(rates, axis=0) * self._period)
+
+    def _leaves_workspace(self, positions: Float64, current: Float64) -> bool:
+        """Whether any of the postures [N, D] lies outside the box and not nearer to it than the current one."""
+        outside = self._outside(np.vstack([positions, current]))
+        return bool(((outside[:-1] > 0) & (outside[:-1] >= outside[-1])).any())
+
+    def _outside(self, positions: Float64) -> Float64:
+        """Distance [N] of the tool centre point to the workspace box [m] in postures [N, D]; 0 inside."""
+        tools = self._chain.tool_positions(positions)
+        nearest = np.clip(tools, self.limits.workspace_lower, self.limits.workspace_upper)
+        return np.asarray(np.linalg.norm(tools - nearest, axis=1))
 
     def _lost_track(self, state: RobotState, applied: Applied) -> bool:
         return bool((np.abs(state.position - applied.position) > self.limits.tracking_error).any())

@@ -36,6 +36,16 @@ class SerialChain:
         """Tool centre point [3] [m] for positions [D] [rad]."""
         return np.asarray(self.tool_pose(position)[:3, 3])
 
+    def tool_positions(self, positions: Float64) -> Float64:
+        """Tool centre points [N, 3] [m] for N postures [N, D] [rad]."""
+        poses = np.broadcast_to(np.eye(4), (len(positions), 4, 4))
+        for i, (origin, skew) in enumerate(zip(self._origins, self._skews, strict=True)):
+            angle = positions[:, i, None, None]
+            rotations = np.broadcast_to(np.eye(4), poses.shape).copy()
+            rotations[:, :3, :3] += np.sin(angle) * skew + (1 - np.cos(angle)) * (skew @ skew)
+            poses = poses @ origin @ rotations
+        return np.asarray((poses @ self._tool)[:, :3, 3])
+
     def jacobian(self, position: Float64) -> Float64:
         """[6, D]: linear [m/rad] over angular velocity of the tool centre point."""
         frames = self.joint_frames(position)

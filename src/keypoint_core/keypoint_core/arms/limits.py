@@ -82,7 +82,7 @@ class SafetyLimits:
             raise InputError("safety limits: every lower bound must be below its upper bound")
         if not ((self.velocity > 0).all() and (self.acceleration > 0).all()):
             raise InputError("safety limits: velocity and acceleration limits must be positive")
-        if self.max_age <= 0 or self.tracking_error <= 0:
+        if not (self.max_age > 0 and self.tracking_error > 0):
             raise InputError("safety limits: max_age and tracking_error must be positive")
 
     @classmethod

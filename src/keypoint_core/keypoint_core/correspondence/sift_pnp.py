@@ -30,12 +30,14 @@ class SiftPnpSettings:
     Attributes:
         threshold: score from which on a keypoint is accepted.
         min_located: fewer accepted keypoints are refused.
+        alike: correlation from which on a keypoint speaks for the pose of the others too.
         hypotheses: poses to try; when the first convinces nobody, the next comes from the matches left over.
         features, pose, check: of the stages.
     """
 
     threshold: float = 0.4
     min_located: int = 4
+    alike: float = 0.7
     hypotheses: int = 3
     features: FeatureSettings = field(default_factory=FeatureSettings)
     pose: PoseSettings = field(default_factory=PoseSettings)
@@ -121,7 +123,7 @@ class SiftPnp:
         """Carries the keypoints over by a pose and scores them."""
         pixels = camera.project(camera.transform(pose.matrix, self._points), frame.intrinsics)
         evidence = self._check.examine(frame, pose.matrix)
-        score = _consensus(pose) * _likeness(evidence, self._settings.check)
+        score = _consensus(pose, _others_alike(evidence, self._settings)) * _likeness(evidence, self._settings.check)
         seen = camera.inside(pixels, frame.intrinsics)
         return _Located(pose, pixels, np.where(seen, score, 0.0), evidence)
 
@@ -155,14 +157,23 @@ class SiftPnp:
         )
 
 
-def _consensus(pose: RigidPose) -> float:
-    """0..1: how well the pose is founded, from the inliers' number, spread and error.
+def _others_alike(evidence: LocalEvidence, settings: SiftPnpSettings) -> Float64:
+    """[N] how many of the other keypoints look clearly like the reference under this pose."""
+    alike = evidence.correlation >= settings.alike  # false for NaN
+    alike &= ~(np.abs(evidence.nearer) > settings.check.depth_tolerance)
+    others: Float64 = alike.sum() - alike.astype(np.float64)
+    return others
 
-    Five inliers, the least a pose is taken from, give a fifth; twenty give nearly all.
+
+def _consensus(pose: RigidPose, others: Float64) -> Float64:
+    """[N] 0..1: how well the pose is founded, from the inliers' number, spread and error, and the other keypoints.
+
+    Five inliers, the least a pose is taken from, give a fifth; twenty, or fewer and many keypoints alike, nearly all.
     """
-    count = 1.0 - float(np.exp(-(pose.inliers.sum() - 3.5) / 6.0))
+    witnesses = pose.inliers.sum() + others
     spread = min(1.0, pose.spread / 12.0)
-    return count * spread * float(np.exp(-((pose.rms / 4.0) ** 2)))
+    consensus: Float64 = (1.0 - np.exp(-(witnesses - 3.5) / 6.0)) * spread * np.exp(-((pose.rms / 4.0) ** 2))
+    return consensus
 
 
 def _likeness(evidence: LocalEvidence, settings: CheckSettings) -> Float64:

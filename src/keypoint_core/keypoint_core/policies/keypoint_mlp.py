@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -113,7 +114,7 @@ class KeypointMlpPolicy:
             }
             network = KeypointMlp(KeypointMlpSettings(**fields))
             network.load_state_dict(load_file(path))
-        except (TypeError, RuntimeError, InputError) as error:
+        except (TypeError, RuntimeError, InputError, SafetensorError) as error:
             raise CheckpointError(f"{path}: weights and policy settings do not fit: {error}") from error
         return cls(network)
 
@@ -140,7 +141,7 @@ class KeypointMlpPolicy:
             )
         self._seen |= keypoints.visible
         flags = np.stack([self._seen, keypoints.visible], axis=1).astype(np.float32)
-        self._history.appendleft((keypoints.pixels, flags, state.position))
+        self._history.appendleft((keypoints.pixels.copy(), flags, state.position.copy()))
         while len(self._history) < s.history:
             self._history.append(self._history[-1])
         pixels, masks, joints = (

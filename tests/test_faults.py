@@ -1,0 +1,169 @@
+"""What breaks must end in a hold, in time, and say why. Real processes, real time."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+from keypoint_interfaces.action import RunTrial
+from keypoint_interfaces.msg import ArmState, TrialState
+from keypoint_interfaces.srv import Engage
+from trajectory_msgs.msg import JointTrajectory
+
+from harness import make_graph
+from keypoint_core.arms.description import load_arm
+from keypoint_core.types import ActionChunk
+from keypoint_ros.conversions import from_stamp, to_trajectory
+from keypoint_ros.qos import COMMAND
+
+Result = RunTrial.Result
+ARM = load_arm("hebi_chopsticks")
+MAX_AGE = 0.3  # [s], the arm's default
+GRACE = 0.1  # [s], within which the arm has to react
+BRAKING = float((ARM.velocity / ARM.acceleration).max())  # [s], from full speed
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    with make_graph(tmp_path_factory.mktemp("graph"), "real_time") as running:
+        running.until_ready()
+        yield running
+
+
+@pytest.fixture
+def acting(graph):
+    """The graph in the middle of a trial, with the arm moving; everything is put right again afterwards."""
+    for name, process in graph.system.processes().items():
+        if not process.running:
+            graph.system.restart(name)
+    graph.until_ready()
+    graph.call("arm/release")
+    handle = graph.send_trial(7)
+    graph.until_phase(TrialState.PHASE_ACT)
+    graph.until_moving()
+    yield graph, handle
+    graph.call("arm/release")
+    if handle.status <= 3:  # still running
+        handle.cancel_goal_async()
+        graph.result(handle)
+
+
+def at_rest(graph):
+    state = graph.last("arm/state")
+    return not any(state.applied_velocity) and all(abs(v) < 0.05 for v in state.velocity)
+
+
+def held_since(graph, reason):
+    """When the arm first gave this reason, and the arm's states from then on."""
+    states = [(when, s) for when, s in graph.heard["arm/state"] if reason in s.reasons]
+    assert states, "the reason was never given"
+    first = states[0][0]
+    return first, [s for when, s in graph.heard["arm/state"] if when >= first]
+
+
+@pytest.mark.parametrize("victim", ["policy", "tracker"])
+def test_killed_process_ends_in_a_hold(acting, victim):
+    graph, handle = acting
+    graph.clear()
+    killed = time.monotonic()
+    graph.system.kill(victim, signal.SIGKILL)
+    graph.until(lambda: any(ArmState.REASON_STALE in s.reasons for _, s in graph.heard["arm/state"]), 3.0, "STALE")
+    first, _ = held_since(graph, ArmState.REASON_STALE)
+    newest = max(from_stamp(s.observation) for when, s in graph.heard["arm/state"] if when <= first)
+    stale = next(s for when, s in graph.heard["arm/state"] if when == first)
+    assert from_stamp(stale.header.stamp) - newest <= (MAX_AGE + GRACE) * 1e9
+    assert first - killed <= MAX_AGE + GRACE + 0.1
+    graph.until(lambda: at_rest(graph), BRAKING + 0.5, "rest")
+    result = graph.result(handle)
+    assert result.outcome == Result.ERROR
+    assert result.error_code == {"policy": Result.POLICY, "tracker": Result.TRACK}[victim]
+    assert "fresh" in result.error_msg
+
+
+def test_stop_ends_motion_and_trial(acting):
+    graph, handle = acting
+    called = time.monotonic()
+    graph.call("arm/stop")
+    graph.until(lambda: at_rest(graph), BRAKING + GRACE + 0.2, "rest")
+    assert graph.last("arm/state").mode == ArmState.MODE_STOPPED
+    assert ArmState.REASON_STOP_REQUESTED in graph.last("arm/state").reasons
+    result = graph.result(handle)
+    assert result.outcome == Result.STOPPED
+    assert time.monotonic() - called < 3.0
+    answer = graph.call("arm/engage", Engage.Request(commander="policy"))
+    assert answer.error_code == Engage.Response.STOPPED, "a stop holds until it is released"
+
+
+def test_cancel_returns_after_the_motion_has_ended(acting):
+    graph, handle = acting
+    handle.cancel_goal_async()
+    result = graph.result(handle)
+    states = [s for _, s in graph.heard["arm/state"]][-3:]
+    assert result.outcome == Result.CANCELED
+    assert all(not any(s.applied_velocity) for s in states), "the arm was at rest before the result came"
+    assert graph.last("arm/state").mode == ArmState.MODE_HOLD
+
+
+def test_cancel_at_once(graph):
+    graph.call("arm/release")
+    handle = graph.send_trial(8)
+    handle.cancel_goal_async()
+    assert graph.result(handle).outcome == Result.CANCELED
+    assert at_rest(graph)
+
+
+def test_second_trial_is_refused(acting):
+    graph, _ = acting
+    second = graph.send_trial(9)
+    result = graph.result(second, timeout=5.0)
+    assert (result.outcome, result.error_code) == (Result.ERROR, Result.BUSY)
+    assert "seed-7" in result.error_msg
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda positions: positions * np.nan, ArmState.REASON_NON_FINITE),
+        (lambda positions: positions + 10.0, ArmState.REASON_JOINT_LIMIT),
+        (lambda positions: positions[:, :3], ArmState.REASON_WRONG_SHAPE),
+    ],
+)
+def test_bad_action_ends_in_a_hold(graph, spoil, reason):
+    """A commander of our own moves the arm well, then sends nonsense."""
+    graph.call("arm/release")
+    publisher = graph.node.create_publisher(JointTrajectory, "policy/action", COMMAND)
+    graph.until(lambda: publisher.get_subscription_count() > 0, 10.0, "the arm's subscription")
+    graph.until(lambda: at_rest(graph), 10.0, "rest")
+    assert graph.call("arm/engage", Engage.Request(commander="tester")).error_code == 0
+    start = np.array(graph.last("arm/state").position)
+
+    def send(change):
+        steps = np.arange(1, 9)[:, None]
+        positions = change(start + steps * np.array([0.02, 0, 0, 0, 0, 0]))
+        chunk = ActionChunk(time.time_ns(), 1 / 15, positions, np.full(8, ARM.gripper_home))
+        publisher.publish(to_trajectory(chunk, ARM.joint_names[: positions.shape[1]], "chopsticks", "tester"))
+
+    send(lambda positions: positions)
+    graph.until_moving(5.0)
+    sent = time.monotonic()
+    send(spoil)
+    graph.until(lambda: reason in graph.last("arm/state").reasons, 1.0, "the reason")
+    assert time.monotonic() - sent < GRACE + 0.05
+    graph.until(lambda: at_rest(graph), BRAKING + 0.2, "rest")
+    assert all(np.isfinite(s.applied_position).all() for _, s in graph.heard["arm/state"])
+    graph.call("arm/engage", Engage.Request(commander=""))
+    graph.node.destroy_publisher(publisher)
+
+
+def test_killed_robot_is_told(graph):
+    """Without feedback the arm node cannot hold anything, but it says so and stays stopped."""
+    graph.call("arm/release")
+    graph.clear()
+    graph.system.kill("sim", signal.SIGKILL)
+    graph.until(lambda: (s := graph.last("arm/state")) and s.mode == ArmState.MODE_STOPPED, 2.0, "the stop")
+    assert ArmState.REASON_FEEDBACK_LOST in graph.last("arm/state").reasons
+    graph.system.restart("sim")
+    graph.until(lambda: graph.last("arm/state").joint_names, 30.0, "feedback")
+    assert graph.last("arm/state").mode == ArmState.MODE_STOPPED
+    graph.call("arm/release")
+    graph.until(lambda: graph.last("arm/state").mode == ArmState.MODE_HOLD, 2.0, "the release")

@@ -1,0 +1,64 @@
+"""One seed, three times: twice through the ROS graph in lockstep, once in one process. All agree to the last bit."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from keypoint_interfaces.action import RunTrial
+
+from harness import make_graph
+from keypoint_core.types import SECOND
+from keypoint_ros.conversions import from_keypoints, from_stamp, from_trajectory
+from keypoint_sim.tasks.base import Outcome
+from keypoint_trials.evaluate import EvaluationRequest, Evaluator
+
+SEED, CONDITION = 123, "light"
+NAMES = ["J1_base", "J2_shoulder", "J3_elbow", "J4_wrist1", "J5_wrist2", "J6_wrist3"]
+
+
+def in_process(seed, latency):
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    request = EvaluationRequest(
+        "clock_button", "dagger", CONDITION, "hebi_chopsticks", "sift_pnp", "lucas_kanade", latency
+    )
+    evaluator = Evaluator(request)
+    episode = evaluator.episode(seed)
+    return episode.keypoints, episode.chunks, episode.status.outcome == Outcome.SUCCESS
+
+
+def through_ros(graph, seed):
+    graph.clear()
+    result = graph.result(graph.send_trial(seed, CONDITION))
+    assert result.outcome in (RunTrial.Result.SUCCESS, RunTrial.Result.FAILURE), result.error_msg
+    keypoints = [from_keypoints(message) for _, message in graph.heard["perception/keypoints"]]
+    chunks = [from_trajectory(message, NAMES, "chopsticks") for _, message in graph.heard["policy/action"]]
+    return keypoints, chunks, result.outcome == RunTrial.Result.SUCCESS
+
+
+def assert_equal(first, second):
+    keypoints, others = first[0], second[0]
+    assert len(keypoints) == len(others) > 10
+    for a, b in zip(keypoints, others, strict=True):
+        assert a.stamp - keypoints[0].stamp == b.stamp - others[0].stamp
+        for name in ("ids", "pixels", "confidence", "status", "points"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    for a, b in zip(first[1], second[1], strict=True):
+        assert round(a.dt * SECOND) == round(b.dt * SECOND)
+        np.testing.assert_array_equal(a.positions, b.positions)
+        np.testing.assert_array_equal(a.gripper, b.gripper)
+    assert first[2] == second[2]
+
+
+@pytest.mark.parametrize("latency", [0, 2])
+def test_graph_and_pipeline_agree(tmp_path, latency):
+    with make_graph(tmp_path, "lockstep", {"sim": {"latency": latency}}) as graph:
+        graph.until_ready()
+        other = through_ros(graph, SEED + 1)
+        once = through_ros(graph, SEED)
+        again = through_ros(graph, SEED)
+        stamps = [from_stamp(message.header.stamp) for _, message in graph.heard["arm/state"]]
+    assert_equal(once, again)
+    assert_equal(once, in_process(SEED, latency))
+    assert stamps == sorted(stamps), "time never goes back, not even between scenes"
+    assert not np.array_equal(once[0][0].pixels, other[0][0].pixels), "another seed is another scene"
