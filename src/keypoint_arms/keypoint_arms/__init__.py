@@ -2,4 +2,10 @@
 
 from keypoint_core.registry import Registry
 
-ARMS = Registry("arm driver", {"simulated": "keypoint_arms.simulated:SimulatedArm"})
+ARMS = Registry(
+    "arm driver",
+    {
+        "simulated": "keypoint_arms.simulated:SimulatedArm",
+        "hebi": "keypoint_arms.hebi:HebiArm",
+    },
+)

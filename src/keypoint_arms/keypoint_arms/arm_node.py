@@ -14,6 +14,7 @@ from trajectory_msgs.msg import JointTrajectory
 from keypoint_arms import ARMS
 from keypoint_arms.control_loop import ControlLoop, ReceivedChunk, Turn
 from keypoint_core.arms.description import load_arm
+from keypoint_core.arms.limits import Reason
 from keypoint_core.arms.parameters import ArmParameters, make_controller
 from keypoint_core.errors import InputError
 from keypoint_core.protocols import Arm
@@ -150,13 +151,10 @@ class ArmNode(KeypointNode):
             received = self._received[command.observation]
             self._timing.publish(command.observation, received, turn.compute, turn.written)
 
-    def _on_fault(self, message: str) -> None:
-        self.report(message)
-        self._publish_fault(message)
-
-    def _publish_fault(self, message: str) -> None:
+    def _on_fault(self, reason: Reason, message: str) -> None:
         """Without feedback there are no turns; the state is told all the same."""
-        fault = ArmState(mode=ArmState.MODE_STOPPED, reasons=[ArmState.REASON_FEEDBACK_LOST], message=message)
+        self.report(message)
+        fault = ArmState(mode=ArmState.MODE_STOPPED, reasons=[int(reason)], message=message)
         fault.header = to_header(self.get_clock().now().nanoseconds, self._frame_id)
         self._last_mode = ArmState.MODE_STOPPED
         self._arm_states.publish(fault)

@@ -53,7 +53,7 @@ class ControlLoop:
         controller: state machine and gate.
         on_state: called with every feedback, before the command is made.
         on_turn: called after every command.
-        on_fault: called with a message when the driver fails.
+        on_fault: called with the reason and a message when feedback ceases or the driver fails.
         lockstep: simulated time.
         lockstep_timeout: how long to wait for an awaited chunk [s], wall clock.
     """
@@ -64,7 +64,7 @@ class ControlLoop:
         controller: ArmController,
         on_state: Callable[[RobotState], None],
         on_turn: Callable[[Turn], None],
-        on_fault: Callable[[str], None],
+        on_fault: Callable[[Reason, str], None],
         lockstep: bool = False,
         lockstep_timeout: float = 5.0,
     ) -> None:
@@ -117,12 +117,22 @@ class ControlLoop:
         while self._running:
             try:
                 state = self._driver.read()
+            except ArmError as error:
+                self._fault(Reason.FEEDBACK_LOST, str(error))
+                continue
+            try:
                 self._turn(state)
             except ArmError as error:
-                if not self._running:
-                    return
-                self.command(lambda controller: controller.stop(Reason.FEEDBACK_LOST))
-                self._on_fault(str(error))
+                self._fault(Reason.DRIVER_FAULT, str(error))
+            except Exception as error:  # whatever it is: nobody would command the arm any more
+                self._fault(Reason.DRIVER_FAULT, f"the control loop ended: {type(error).__name__}: {error}")
+                self._driver.stop()
+                raise
+
+    def _fault(self, reason: Reason, message: str) -> None:
+        if self._running:
+            self.command(lambda controller: controller.stop(reason))
+            self._on_fault(reason, message)
 
     def _turn(self, state: RobotState) -> None:
         self._now = state.stamp
@@ -149,10 +159,11 @@ class ControlLoop:
             return
         deadline = time.monotonic() + self._lockstep_timeout
         while self._running and self._controller.mode == ArmMode.FOLLOW:
-            for received in self._chunks:
-                if received.chunk.stamp == awaits or received.commander != self._controller.commander:
-                    self._controller.submit(received.chunk, received.commander, received.chunk.stamp, self._now)
-            arrived = any(received.chunk.stamp == awaits for received in self._chunks)
-            self._chunks = [received for received in self._chunks if received.chunk.stamp > awaits]
-            if arrived or not self._changed.wait(max(0.0, deadline - time.monotonic())):
+            commander = self._controller.commander
+            own = [received for received in self._chunks if received.commander == commander]
+            due = [received for received in own if received.chunk.stamp == awaits]
+            for received in [received for received in self._chunks if received.commander != commander] + due:
+                self._controller.submit(received.chunk, received.commander, received.chunk.stamp, self._now)
+            self._chunks = [received for received in own if received.chunk.stamp > awaits]
+            if due or not self._changed.wait(max(0.0, deadline - time.monotonic())):
                 return

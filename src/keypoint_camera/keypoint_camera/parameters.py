@@ -55,9 +55,7 @@ class AzureKinectParameters:
         minimum=-0.2,
         maximum=0.2,
     )
-    frame_timeout: float = parameter(
-        1.0, "wait for a frame of the running camera", unit="s", minimum=0.1, maximum=60.0
-    )
+    frame_timeout: float = parameter(1.0, "wait for a frame of the running camera", unit="s", minimum=0.1, maximum=60.0)
 
     def __post_init__(self) -> None:
         if self.fps not in FRAME_RATES:

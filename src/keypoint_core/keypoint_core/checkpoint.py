@@ -192,6 +192,7 @@ def _read_card(path: Path) -> Card:
             raise CheckpointError(f"{path}: format {data.get('format')}, this version reads {FORMAT}")
         intrinsics = dict(data.pop("intrinsics"))
         intrinsics["distortion"] = tuple(intrinsics.get("distortion", ()))
+        data["files"] = {str(name): str(digest) for name, digest in data["files"].items()}
         return Card(intrinsics=Intrinsics(**intrinsics), **data)
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: malformed card: {error}") from error

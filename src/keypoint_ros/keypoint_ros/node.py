@@ -6,6 +6,7 @@ import faulthandler
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -102,6 +103,9 @@ class KeypointNode(LifecycleNode):
             self.get_logger().error(f"cannot {what}: {error}")
             self.diagnostics.error(f"cannot {what}: {error}")
             return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.get_logger().fatal(f"cannot {what}:\n{traceback.format_exc()}")  # rclpy swallows it
+            raise
         return TransitionCallbackReturn.SUCCESS
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
-from keypoint_core.types import ArmMode
+from keypoint_core.types import SECOND, ArmMode
+
+
+NEVER = (2**31 - 1) * SECOND  # an exposure that no command will derive from: the arm waits until it lets go [ns]
 
 
 class Phase(Enum):
@@ -37,7 +40,9 @@ class Lockstep:
 
     @property
     def awaits(self) -> int:
-        """Exposure that the command for this tick must derive from [ns]; 0: none."""
+        """Exposure that the command for this tick must derive from [ns]; 0: none; NEVER: none that follows will do."""
+        if self.phase == Phase.OVER:
+            return NEVER
         return self._awaits if self.phase in (Phase.READY, Phase.RUNNING) else 0
 
     def reset(self) -> None:

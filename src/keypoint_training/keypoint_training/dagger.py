@@ -98,15 +98,19 @@ class Dagger:
         s = self._settings
         weights = self._student(index - 1) if index else None
         for i in range(s.round_size(index)):
-            rng = generator(s.seed, Stream.EPISODE, index, i, 0)
-            conditions = Conditions(
-                scene=scene_seed(s.seed, s.first_episode(index) + i),
-                latency=float(rng.uniform(0, s.rollout.latency)),
-                latency_jitter=s.rollout.latency_jitter,
-                dropped=float(rng.uniform(0, s.rollout.dropped)),
-            )
+            conditions = self._conditions(index, i)
             share = s.expert_share**index if index else 0.0
             yield Job((s.seed, index, i), conditions, s.noise, None, weights, share, s.disturbance)
+
+    def _conditions(self, index: int, episode: int) -> Conditions:
+        """Scene, latency and dropped frames of one episode."""
+        s = self._settings
+        rng = generator(s.seed, Stream.CONDITIONS, index, episode)
+        scene = scene_seed(s.seed, s.first_episode(index) + episode)
+        if rng.random() < s.rollout.lockstep:
+            return Conditions(scene)
+        latency, dropped = rng.uniform(0, s.rollout.latency), rng.uniform(0, s.rollout.dropped)
+        return Conditions(scene, float(latency), s.rollout.latency_jitter, float(dropped))
 
     def _fit(self, index: int, student: Path) -> float:
         """Fits a student to all data so far, saves it and returns its loss."""

@@ -100,11 +100,14 @@ def fit(
     options = settings.fit
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    criterion = nn.SmoothL1Loss(beta=options.loss_knee)
+    weights = _row_weights(policy.horizon)
     tail: list[float] = []
     for step in range(steps):
         pixels, flags, joints, wanted = _batch(samples, network, settings, rng)
-        loss = criterion(network(pixels, flags, joints), wanted)
+        errors = nn.functional.smooth_l1_loss(
+            network(pixels, flags, joints), wanted, reduction="none", beta=options.loss_knee
+        )
+        loss = (errors * weights).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -115,6 +118,12 @@ def fit(
             tail = [*tail, value] if step >= steps - max(1, steps // 10) else tail
     progress(steps, tail[-1])
     return network, float(np.mean(tail))
+
+
+def _row_weights(horizon: int) -> Tensor:
+    """[T, 1], mean 1: targets farther ahead are farther away and would drown the first ones, which are carried out."""
+    weights = 1.0 / torch.arange(1, horizon + 1, dtype=torch.float32)
+    return (weights / weights.mean())[:, None]
 
 
 def _batch(

@@ -18,7 +18,7 @@ class Stream(IntEnum):
     WEIGHTS = 102
     BATCHES = 103
     REPLAY = 104
-    EVALUATION = 105
+    CONDITIONS = 105
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:

@@ -13,9 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from keypoint_core.arms.controller import ArmController
 from keypoint_core.arms.description import load_arm
-from keypoint_core.arms.limits import SafetyLimits
+from keypoint_core.arms.parameters import ArmParameters, make_controller
 from keypoint_core.types import SECOND, ActionChunk, ArmMode, Float64, Keypoints, KeypointStatus, Observation
 from keypoint_sim.experts import Expert
 from keypoint_sim.tasks.base import Outcome, TaskStatus
@@ -76,8 +75,12 @@ class Stage:
         self.world = world
         self.points: SurfacePoints = world.attach(np.asarray(pixels, dtype=np.float64))
         self._arm = load_arm(world.robot.name)
-        self._limits = SafetyLimits.of_arm(
-            self._arm, settings.workspace, settings.max_age, settings.tracking_error, speed_scale=1.0
+        self._parameters = ArmParameters(
+            robot=world.robot.name,
+            control_rate=SECOND / world.timing.control_period,
+            workspace=settings.workspace,
+            max_age=settings.max_age,
+            tracking_error=settings.tracking_error,
         )
         self._site = int(world.model.site(world.robot.tcp_site).id)
 
@@ -98,9 +101,8 @@ class Stage:
             rng: draws latencies and dropped frames.
             label: whether the expert labels every frame; records are only made then.
         """
-        world, period = self.world, self.world.timing.control_period
+        world, controller = self.world, make_controller(self._arm, self._parameters)
         world.reset(conditions.scene)
-        controller = ArmController(self._arm, self._limits, period / SECOND)
         controller.engage(COMMANDER, now=world.stamp)
         expert = world.expert() if label else None
         waiting: deque[tuple[int, ActionChunk]] = deque()

@@ -18,6 +18,7 @@ class RolloutSettings:
             z = -.24 there.
         max_age: oldest exposure that a command may derive from [s].
         tracking_error: that stops the arm [rad].
+        lockstep: part of the episodes with neither latency nor dropped frames, as in lockstep simulation.
         latency: longest time from exposure to the arm having the chunk [s]; each episode draws its own up to this.
         latency_jitter: on top of it, each chunk up to this [s].
         dropped: part of the frames that never reach the policy; each episode draws its own part up to this.
@@ -26,6 +27,7 @@ class RolloutSettings:
     workspace: tuple[float, ...] = (-1.0, -1.0, -0.24, 1.0, 1.0, 1.0)
     max_age: float = 0.3
     tracking_error: float = 0.25
+    lockstep: float = 0.5
     latency: float = 0.15
     latency_jitter: float = 0.03
     dropped: float = 0.3
@@ -51,13 +53,18 @@ class Disturbance:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """Shape of the policy; see KeypointMlpSettings."""
+    """Shape of the policy.
+
+    Attributes:
+        history, hidden, layers, action_scale: as in KeypointMlpSettings.
+        pixel_scale: that counts as 1 [px]; about the spread of a keypoint over all poses.
+    """
 
     history: int = 3
     hidden: int = 256
     layers: int = 3
-    pixel_scale: float = 200.0
-    action_scale: float = 0.1
+    pixel_scale: float = 80.0
+    action_scale: float = 0.05
 
 
 @dataclass(frozen=True)

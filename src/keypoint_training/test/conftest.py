@@ -22,9 +22,9 @@ def settings():
     """The smallest run that learns something."""
     return TrainSettings(
         keypoints=8,
-        demonstrations=6,
+        demonstrations=4,
         rounds=1,
-        round_episodes=3,
+        round_episodes=2,
         round_steps=150,
         final_steps=400,
         network=NetworkSettings(history=2, hidden=64, layers=2),

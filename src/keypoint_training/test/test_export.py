@@ -1,14 +1,17 @@
 """The exported checkpoint is what deployment loads, and nothing else passes for it."""
 
+import json
+
 import numpy as np
 import pytest
 
 from keypoint_core.checkpoint import CARD, load_checkpoint
-from keypoint_core.errors import CheckpointError
+from keypoint_core.errors import CheckpointError, InputError
 from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpPolicy, KeypointMlpSettings
 from keypoint_core.types import Frame, Observation, RobotState
 from keypoint_sim.truth import ReferenceView
 from keypoint_sim.world import World
+from keypoint_training.annotate import annotate
 from keypoint_training.export import camera_in_base, export_checkpoint
 from keypoint_training.rollout import as_keypoints
 from keypoint_training.tracks import NO_NOISE, NoisyTracks
@@ -109,3 +112,27 @@ def test_exporting_again_leaves_nothing_old(checkpoint, world, policy, settings,
     export_checkpoint(folder, world, view, pixels, policy, settings, {}, {})
     assert not (folder / "old.safetensors").exists()
     assert (folder / CARD).is_file()
+
+
+def write_summary(folder, **changes):
+    figures = {"task": "clock_button", "mode": "in_process", "condition": "light", "trials": 50, "successes": 48}
+    folder.mkdir(exist_ok=True)
+    (folder / "summary.json").write_text(json.dumps({**figures, **changes}))
+    return folder
+
+
+def test_figures_of_an_evaluation_go_on_the_card(checkpoint, tmp_path):
+    annotate(checkpoint[0], write_summary(tmp_path / "run"))
+    card = load_checkpoint(checkpoint[0]).card
+    assert card.metrics["in_process_light"]["successes"] == 48
+    assert card.metrics["success_rate"] == 1.0
+
+
+def test_figures_of_another_task_are_refused(checkpoint, tmp_path):
+    with pytest.raises(InputError, match="kettle"):
+        annotate(checkpoint[0], write_summary(tmp_path / "run", task="kettle"))
+
+
+def test_a_run_without_figures_is_refused(checkpoint, tmp_path):
+    with pytest.raises(InputError, match=r"no summary\.json"):
+        annotate(checkpoint[0], tmp_path)

@@ -106,5 +106,5 @@ def test_a_near_tool_drags_points_along_while_they_are_flagged_visible():
 
 
 def test_severity_scales_the_errors():
-    mild, severe = (errors(run(TrackNoise(), frames=1, severity=level)[0]).std() for level in (0.2, 1.0))
-    assert mild < 0.6 * severe
+    mild, severe = (np.abs(errors(run(TrackNoise(), frames=1, severity=level)[0])) for level in (0.2, 1.0))
+    assert np.median(mild) < 0.4 * np.median(severe)

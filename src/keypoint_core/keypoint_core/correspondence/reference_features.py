@@ -30,7 +30,7 @@ class FeatureSettings:
     radius: int = 12
     tilts: tuple[float, ...] = (1.41, 2.0)
     turns: int = 4
-    contrast: float = 0.008
+    contrast: float = 0.01
     ratio: float = 0.85
 
 

@@ -95,7 +95,9 @@ def estimate_pose(matches: Matches, frame: Frame, settings: PoseSettings) -> Rig
     for threshold in (settings.threshold, settings.fine_threshold, settings.fine_threshold):
         if chosen.sum() < _MIN_INLIERS:
             return None
-        pose = _refined(seen.take(chosen), pose, settings)
+        starts = (pose, _mirrored(seen.points[chosen], pose)) if threshold == settings.threshold else (pose,)
+        fits = [_refined(seen.take(chosen), start, settings) for start in starts]
+        pose = min(fits, key=lambda fit: fit[1])[0]
         error = np.linalg.norm(seen.residuals(pose)[0], axis=1)
         chosen = error < threshold
     if chosen.sum() < _MIN_INLIERS:
@@ -125,8 +127,26 @@ def _consensus_sample(seen: _Observations, settings: PoseSettings) -> tuple[Floa
     return _matrix(Rotation.from_rotvec(np.ravel(rotation)), np.ravel(translation)), chosen
 
 
-def _refined(seen: _Observations, pose: Float64, settings: PoseSettings) -> Float64:
-    """The pose [4, 4] of least squares near `pose`.
+def _mirrored(points: Float64, pose: Float64) -> Float64:
+    """The other pose [4, 4] under which a flat object looks nearly the same.
+
+    Seen from afar, a plane turned by some angle to the line of sight and one turned by its opposite are hard to tell
+    apart (Schweighofer and Pinz, PAMI 2006). So the plane's normal is turned to the other side of that line.
+
+    Args:
+        points: [M, 3] on the object, whose best plane is taken.
+        pose: [4, 4] to mirror.
+    """
+    moved = camera.transform(pose, points)
+    centre = moved.mean(axis=0)
+    normal = np.linalg.svd(moved - centre)[2][2]
+    sight = centre / np.linalg.norm(centre)
+    turn, _ = Rotation.align_vectors([2 * (normal @ sight) * sight - normal], [normal])
+    return _matrix(turn, centre - turn.apply(centre)) @ pose
+
+
+def _refined(seen: _Observations, pose: Float64, settings: PoseSettings) -> tuple[Float64, float]:
+    """The pose [4, 4] of least squares near `pose`, and its cost.
 
     Pixels alone leave a small object's distance and the turn of a flat one loosely held; the depth image holds both.
     """
@@ -142,7 +162,8 @@ def _refined(seen: _Observations, pose: Float64, settings: PoseSettings) -> Floa
         bounded: Float64 = np.nan_to_num(stacked, posinf=1e3, neginf=-1e3)
         return bounded
 
-    return moved(least_squares(errors, np.zeros(6), loss="soft_l1").x)
+    fit = least_squares(errors, np.zeros(6), loss="soft_l1")
+    return moved(fit.x), float(fit.cost)
 
 
 def _ideal_pixels(pixels: Float64, intrinsics: Intrinsics) -> Float64:

@@ -30,7 +30,7 @@ class KeypointMlpSettings:
         hidden, layers: width and number of hidden layers.
         focal, centre: pixels are normalised to (pixel - centre) / focal [px].
         joint_centre, joint_scale: [D] joints are normalised to (q - centre) / scale [rad].
-        action_scale: joint motion that counts as 1 [rad].
+        action_scale: joint motion that counts as 1, past (older joint positions minus the newest) and to come [rad].
         gripper_centre, gripper_scale: the gripper is normalised to (g - centre) / scale, driver's unit.
     """
 
@@ -79,8 +79,9 @@ class KeypointMlp(nn.Module):
         """
         s = self.settings
         normal = (pixels - pixels.new_tensor(s.centre)) / s.focal * flags[..., :1]
-        posture = (joints - joints.new_tensor(s.joint_centre)) / joints.new_tensor(s.joint_scale)
-        features = torch.cat([normal.flatten(1), flags[..., 1].flatten(1), posture.flatten(1)], dim=1)
+        posture = (joints[:, 0] - joints.new_tensor(s.joint_centre)) / joints.new_tensor(s.joint_scale)
+        motion = (joints[:, 1:] - joints[:, :1]) / s.action_scale
+        features = torch.cat([normal.flatten(1), flags[..., 1].flatten(1), posture, motion.flatten(1)], dim=1)
         return torch.reshape(self.net(features), (-1, s.horizon, s.joints + 1))
 
     def normalise_targets(self, positions: Tensor, gripper: Tensor, joints: Tensor) -> Tensor:

@@ -1,0 +1,40 @@
+"""Frames of an Azure Kinect recording (k4arecorder's MKV)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from keypoint_camera.kinect import CaptureConverter, load_pyk4a
+from keypoint_camera.view import View
+from keypoint_core.errors import InputError
+from keypoint_core.types import Frame
+
+
+def mkv_frames(path: Path, view: View) -> Iterator[Frame]:
+    """Yields the captures that hold colour and depth; stamps are the device's clock [ns].
+
+    Raises:
+        MissingDependencyError: pyk4a cannot be imported.
+        InputError: the file cannot be played.
+    """
+    sdk = load_pyk4a()
+    playback = sdk.PyK4APlayback(path)
+    try:
+        playback.open()
+        converter = CaptureConverter(playback.calibration, view)
+        while True:
+            capture = playback.get_next_capture()
+            if capture.color is None or capture.depth is None:
+                continue
+            stamp = capture.color_timestamp_usec * 1000
+            frame = converter.convert(capture, stamp, received=stamp)
+            if frame is not None:
+                yield Frame(frame.stamp, frame.color, frame.depth, frame.intrinsics)
+    except EOFError:
+        return
+    except sdk.K4AException as error:
+        raise InputError(f"cannot play {path}: {error or 'no Azure Kinect recording with a calibration'}") from error
+    finally:
+        if playback._handle is not None:
+            playback.close()
