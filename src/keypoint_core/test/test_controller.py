@@ -139,6 +139,7 @@ def random_event(rng: np.random.Generator, bench: Bench) -> None:
         bench.submit(random_chunk(rng, bench), str(rng.choice(["me", "me", "me", "other", ""])), age)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # targets of 1e308 rad
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_whatever_comes_limits_hold_at_every_tick(seed: int) -> None:
@@ -291,11 +292,11 @@ class TestFollowing:
         bench.engage()
         far = ARM.home.copy()
         far[5] = ARM.upper[5] + 1.0
-        reasons: set[Reason] = set()
-        for _ in range(60):
+        for _ in range(120):
             bench.submit(chunk_to(far, stamp=bench.now))
-            reasons |= set(bench.tick().reasons)
-        assert Reason.JOINT_LIMIT in reasons
+            tick = bench.tick()
+        assert Reason.JOINT_LIMIT in tick.reasons and bench.at_rest
+        assert ARM.upper[5] - 0.05 < tick.command.position[5] <= ARM.upper[5]
 
 
 class TestHolding:

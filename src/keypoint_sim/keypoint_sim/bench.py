@@ -26,7 +26,7 @@ def physics_speed(world: World, seconds: float) -> float:
     pixels = np.random.default_rng(0).uniform((5, 5), (634, 474), (POINTS, 2))
     points: SurfacePoints = world.attach(pixels)
     world.reset(0)
-    hold = ArmCommand(world.chain.home, np.zeros(len(world.chain.home)), world.chain.gripper_home)
+    hold = ArmCommand(world.arm.home, np.zeros(len(world.arm.home)), world.arm.gripper_home)
     started = time.perf_counter()
     while world.stamp < seconds * 1e9:
         if world.frame_due:

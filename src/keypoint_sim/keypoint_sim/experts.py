@@ -56,7 +56,7 @@ class Expert:
         """Joint angles toward a TCP position, cut to the joints' speeds, and the position they give."""
         solution, _ = self._arm.solve(position, joints, iterations=12)
         change = solution - joints
-        room = self._arm.chain.velocity * DT * 0.95
+        room = self._arm.arm.velocity * DT * 0.95
         scale = min(1.0, float((room / np.maximum(np.abs(change), 1e-9)).min()))
         joints = joints + scale * change
         return joints, self._arm.forward(joints)[0]

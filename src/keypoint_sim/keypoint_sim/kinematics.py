@@ -21,12 +21,13 @@ class ArmKinematics:
     """
 
     def __init__(self, model: mujoco.MjModel, robot: RobotSpec) -> None:
-        self.chain = robot.chain()
+        self.arm = robot.description()
+        self._lower, self._upper = self.arm.lower, self.arm.upper
         self._model = model
         self._data = mujoco.MjData(model)
         self._site = int(model.site(robot.tcp_site).id)
-        self._qpos = np.array([int(model.joint(name).qposadr[0]) for name in self.chain.joints])
-        self._dof = np.array([int(model.joint(name).dofadr[0]) for name in self.chain.joints])
+        self._qpos = np.array([int(model.joint(name).qposadr[0]) for name in self.arm.joint_names])
+        self._dof = np.array([int(model.joint(name).dofadr[0]) for name in self.arm.joint_names])
         self._jacobian = np.zeros((6, model.nv))
 
     def forward(self, joints: Float64) -> tuple[Float64, Float64]:
@@ -53,7 +54,7 @@ class ArmKinematics:
             jacobian = self._tool_jacobian()
             square = jacobian @ jacobian.T + DAMPING * residual * np.eye(6)
             change = jacobian.T @ np.linalg.solve(square, error)
-            joints = np.clip(joints + np.clip(change, -0.3, 0.3), self.chain.lower, self.chain.upper)
+            joints = np.clip(joints + np.clip(change, -0.3, 0.3), self._lower, self._upper)
         return joints, residual
 
     def _error(self, joints: Float64, position: Float64, rotation: Float64) -> Float64:

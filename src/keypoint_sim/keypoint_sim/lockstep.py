@@ -12,7 +12,6 @@ from enum import Enum
 
 from keypoint_core.types import SECOND, ArmMode
 
-
 NEVER = (2**31 - 1) * SECOND  # an exposure that no command will derive from: the arm waits until it lets go [ns]
 
 

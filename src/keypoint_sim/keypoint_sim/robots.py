@@ -7,15 +7,13 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-import keypoint_core
+from keypoint_core.arms.description import ArmDescription, load_arm
 from keypoint_core.errors import UnknownNameError
 from keypoint_core.types import Float64
 
 ASSETS = Path(__file__).parent / "assets"
-CHAINS = Path(keypoint_core.__file__).parent / "robots"
 
 
 @dataclass(frozen=True)
@@ -38,32 +36,9 @@ class RobotSpec:
         """The MJCF document."""
         return (ASSETS / f"{self.name}.xml").read_text()
 
-    def chain(self) -> RobotChain:
-        """What the sim takes from the kinematic chain: names, limits, home."""
-        data = yaml.safe_load((CHAINS / f"{self.name}.yaml").read_text())
-        joints = data["joints"]
-        return RobotChain(
-            joints=tuple(joint["name"] for joint in joints),
-            lower=np.array([joint["lower"] for joint in joints]),
-            upper=np.array([joint["upper"] for joint in joints]),
-            velocity=np.array([joint["velocity"] for joint in joints]),
-            home=np.array(data["home"]),
-            gripper=data["gripper"]["name"],
-            gripper_home=float(data["gripper_home"]),
-        )
-
-
-@dataclass(frozen=True)
-class RobotChain:
-    """Joint names, limits [D] in rad and rad/s, and home of an arm."""
-
-    joints: tuple[str, ...]
-    lower: Float64
-    upper: Float64
-    velocity: Float64
-    home: Float64
-    gripper: str
-    gripper_home: float
+    def description(self) -> ArmDescription:
+        """Joints, limits and home."""
+        return load_arm(self.name)
 
 
 @dataclass(frozen=True)
@@ -84,15 +59,16 @@ class ArmAddresses:
     lead: Float64
 
     @classmethod
-    def find(cls, model: mujoco.MjModel, chain: RobotChain) -> ArmAddresses:
-        """Looks the chain's joints up in a model; the servos carry their joints' names."""
-        servos = np.array([int(model.actuator(name).id) for name in chain.joints])
+    def find(cls, model: mujoco.MjModel, arm: ArmDescription) -> ArmAddresses:
+        """Looks the arm's joints up in a model; the servos carry their joints' names."""
+        names, gripper = arm.joint_names, arm.gripper.name
+        servos = np.array([int(model.actuator(name).id) for name in names])
         return cls(
-            qpos=np.array([int(model.joint(name).qposadr[0]) for name in chain.joints]),
-            dof=np.array([int(model.joint(name).dofadr[0]) for name in chain.joints]),
+            qpos=np.array([int(model.joint(name).qposadr[0]) for name in names]),
+            dof=np.array([int(model.joint(name).dofadr[0]) for name in names]),
             servos=servos,
-            gripper_qpos=int(model.joint(chain.gripper).qposadr[0]),
-            gripper_servo=int(model.actuator(chain.gripper).id),
+            gripper_qpos=int(model.joint(gripper).qposadr[0]),
+            gripper_servo=int(model.actuator(gripper).id),
             lead=model.actuator_biasprm[servos, 2] / model.actuator_biasprm[servos, 1],
         )
 

@@ -131,7 +131,7 @@ class SimNode(KeypointNode):
             response.error_code, response.error_msg = ResetWorld.Response.BAD_REQUEST, "the sim node is not active"
             return response
         with self._changed:
-            off = np.abs(world.state().position - world.chain.home).max()
+            off = np.abs(world.state().position - world.arm.home).max()
             if off > _NEAR_HOME:
                 response.error_code = ResetWorld.Response.BAD_REQUEST
                 response.error_msg = (
@@ -240,7 +240,7 @@ class SimNode(KeypointNode):
         self._tick += 1
         if command is None:
             state = self._world.state()
-            applied = ArmCommand(self._world.chain.home, np.zeros_like(state.position), float("nan"))
+            applied = ArmCommand(self._world.arm.home, np.zeros_like(state.position), float("nan"))
         else:
             velocity = np.zeros(len(command.position)) if still else np.array(command.velocity)
             applied = ArmCommand(np.array(command.position), velocity, command.gripper)

@@ -60,14 +60,14 @@ class World:
     ) -> None:
         self.task: Task = TASKS.create(task)
         self.robot = load_robot(robot)
-        self.chain = self.robot.chain()
+        self.arm = self.robot.description()
         self.timing, self.camera = timing, camera
         self.camera_pose = look_at(camera.position, camera.target)
         self.model = build_model(self.robot, self.task.mjcf())
         self.model.opt.timestep = timing.physics_step * 1e-9
         self.task.bind(self.model)
         self.data = mujoco.MjData(self.model)
-        self._arm = ArmAddresses.find(self.model, self.chain)
+        self._addresses = ArmAddresses.find(self.model, self.arm)
         self._shutter: SnapshotCamera | None = None
         self._projector: tuple[SurfacePoints, Projector] | None = None
         self.reset(0)
@@ -100,7 +100,7 @@ class World:
 
     def state(self) -> RobotState:
         """The arm's feedback at `stamp`."""
-        arm, data = self._arm, self.data
+        arm, data = self._addresses, self.data
         return RobotState(
             self.stamp,
             data.qpos[arm.qpos],
@@ -115,7 +115,7 @@ class World:
         Raises:
             InputError: the command does not fit the arm, or is not finite.
         """
-        arm, position = self._arm, np.asarray(command.position, dtype=np.float64)
+        arm, position = self._addresses, np.asarray(command.position, dtype=np.float64)
         if position.shape != arm.qpos.shape or not np.isfinite(position).all():
             raise InputError(f"the command needs {len(arm.qpos)} finite joint positions, got {position}")
         velocity = np.asarray(command.velocity, dtype=np.float64)
@@ -173,9 +173,9 @@ class World:
 
     def _put(self, data: mujoco.MjData, pose: Float64) -> None:
         mujoco.mj_resetData(self.model, data)
-        arm = self._arm
-        data.qpos[arm.qpos] = data.ctrl[arm.servos] = self.chain.home
-        data.qpos[arm.gripper_qpos] = data.ctrl[arm.gripper_servo] = self.chain.gripper_home
+        arm = self._addresses
+        data.qpos[arm.qpos] = data.ctrl[arm.servos] = self.arm.home
+        data.qpos[arm.gripper_qpos] = data.ctrl[arm.gripper_servo] = self.arm.gripper_home
         self.task.place(data, pose)
         mujoco.mj_forward(self.model, data)
 

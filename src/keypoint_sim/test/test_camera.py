@@ -26,7 +26,7 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_a_snapshot_is_drawn_in_another_thread_while_physics_goes_on(world: World) -> None:
     expected = world.capture()
     snapshot = world.snapshot()
-    away = ArmCommand(world.chain.home + 0.1, np.zeros(6))
+    away = ArmCommand(world.arm.home + 0.1, np.zeros(6))
     with ThreadPoolExecutor(1) as thread:
         pending = thread.submit(world.capture, snapshot)
         for _ in range(30):
@@ -54,7 +54,7 @@ def test_exact_tracks_agree_with_rendered_depth() -> None:
     for seed in range(4):
         world.reset(seed)
         for _ in range(40):
-            world.step(ArmCommand(world.chain.home + 0.05, np.zeros(6)))
+            world.step(ArmCommand(world.arm.home + 0.05, np.zeros(6)))
         depth = world.capture().depth
         where, visible, xyz = world.tracks(points)
         u, v = np.round(where[visible]).astype(int).T

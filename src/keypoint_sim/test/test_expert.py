@@ -18,8 +18,8 @@ def test_chunks_keep_the_joints_and_the_tools_speed_limits(world: World) -> None
             chunk = expert.act()
             assert chunk.positions.shape == (HORIZON, 6) and chunk.stamp == world.stamp and chunk.dt == DT
             rows = np.vstack([world.state().position, chunk.positions])
-            assert (np.abs(np.diff(rows, axis=0)) <= world.chain.velocity * DT).all()
-            assert (chunk.positions >= world.chain.lower).all() and (chunk.positions <= world.chain.upper).all()
+            assert (np.abs(np.diff(rows, axis=0)) <= world.arm.velocity * DT).all()
+            assert (chunk.positions >= world.arm.lower).all() and (chunk.positions <= world.arm.upper).all()
             path = np.array([arm.forward(row)[0] for row in rows])
             assert np.linalg.norm(np.diff(path, axis=0), axis=1).max() <= MAX_SPEED * DT
             player.take(chunk)

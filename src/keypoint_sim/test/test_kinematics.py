@@ -1,12 +1,9 @@
-from pathlib import Path
-
 import mujoco
 import numpy as np
 import pytest
-import yaml
-from scipy.spatial.transform import Rotation
 
-import keypoint_core
+from keypoint_core.arms.description import load_arm
+from keypoint_core.arms.kinematics import SerialChain
 from keypoint_sim.kinematics import TOOL_DOWN, ArmKinematics
 from keypoint_sim.objects import clock
 from keypoint_sim.robots import load_robot
@@ -24,40 +21,21 @@ HRDF = """
 </robot>"""
 
 
-def read_chain() -> dict:
-    return yaml.safe_load((Path(keypoint_core.__file__).parent / "robots/hebi_chopsticks.yaml").read_text())
-
-
-def transform(xyz: list[float], quat: list[float]) -> np.ndarray:
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_quat([*quat[1:], quat[0]]).as_matrix()
-    pose[:3, 3] = xyz
-    return pose
-
-
-def chain_forward(chain: dict, joints: np.ndarray) -> np.ndarray:
-    pose = np.eye(4)
-    for joint, angle in zip(chain["joints"], joints, strict=True):
-        pose = pose @ transform(joint["xyz"], joint["quat"])
-        pose[:3, :3] = pose[:3, :3] @ Rotation.from_rotvec(angle * np.array(joint["axis"])).as_matrix()
-    return pose @ transform(chain["tool"]["xyz"], chain["tool"]["quat"])
-
-
 def test_mjcf_and_chain_agree_with_hebi() -> None:
     robot_model = pytest.importorskip("hebi.robot_model")
     hebi = robot_model.import_from_hrdf_string(HRDF)
-    chain, spec = read_chain(), load_robot("hebi_chopsticks")
+    arm, spec = load_arm("hebi_chopsticks"), load_robot("hebi_chopsticks")
+    chain = SerialChain(arm)
     model = mujoco.MjModel.from_xml_string(spec.mjcf())
     data = mujoco.MjData(model)
-    tool = transform(chain["tool"]["xyz"], chain["tool"]["quat"])
     for joints in np.random.default_rng(0).uniform(-np.pi, np.pi, (1000, 6)):
-        expected = hebi.get_forward_kinematics("endeffector", joints)[0] @ tool
+        expected = hebi.get_forward_kinematics("endeffector", joints)[0] @ arm.tool
         data.qpos[:6] = joints
         mujoco.mj_kinematics(model, data)
         site = data.site(spec.tcp_site)
         np.testing.assert_allclose(site.xpos, expected[:3, 3], atol=1e-9)
         np.testing.assert_allclose(site.xmat.reshape(3, 3), expected[:3, :3], atol=1e-9)
-        np.testing.assert_allclose(chain_forward(chain, joints), expected, atol=1e-9)
+        np.testing.assert_allclose(chain.tool_pose(joints), expected, atol=1e-9)
 
 
 def test_masses_are_hebis() -> None:
@@ -70,7 +48,7 @@ def test_masses_are_hebis() -> None:
 
 def test_home_points_straight_down(world: World) -> None:
     arm = ArmKinematics(world.model, world.robot)
-    _, rotation = arm.forward(world.chain.home)
+    _, rotation = arm.forward(world.arm.home)
     np.testing.assert_allclose(rotation, TOOL_DOWN, atol=1e-9)
 
 
@@ -79,7 +57,7 @@ def test_every_pose_is_within_reach(world: World) -> None:
     for x in np.linspace(POSE_LOW[0], POSE_HIGH[0], 5):
         for y in np.linspace(POSE_LOW[1], POSE_HIGH[1], 5):
             for height in (clock.BUTTON_REST - PRESS_DEPTH, clock.BUTTON_REST + HOVER):
-                _, residual = arm.solve(np.array([x, y, height]), world.chain.home)
+                _, residual = arm.solve(np.array([x, y, height]), world.arm.home)
                 assert residual < 1e-5, f"({x:.2f}, {y:.2f}, {height:.2f}) is out of reach by {residual}"
 
 

@@ -15,7 +15,7 @@ from keypoint_sim.world import World
 
 
 def hold(world: World) -> ArmCommand:
-    return ArmCommand(world.chain.home, np.zeros(6), world.chain.gripper_home)
+    return ArmCommand(world.arm.home, np.zeros(6), world.arm.gripper_home)
 
 
 def fingerprint(world: World, seed: int, condition: str) -> str:
@@ -34,15 +34,15 @@ def fingerprint(world: World, seed: int, condition: str) -> str:
 
 def test_reset_starts_at_home_and_at_rest(world: World) -> None:
     state = world.state()
-    np.testing.assert_array_equal(state.position, world.chain.home)
+    np.testing.assert_array_equal(state.position, world.arm.home)
     np.testing.assert_array_equal(state.velocity, 0.0)
-    assert state.gripper == world.chain.gripper_home and state.stamp == 0 and world.frame_due
+    assert state.gripper == world.arm.gripper_home and state.stamp == 0 and world.frame_due
 
 
 def test_arm_holds_home_without_sagging(world: World) -> None:
     for _ in range(100):
         world.step(hold(world))
-    np.testing.assert_allclose(world.state().position, world.chain.home, atol=1e-3)
+    np.testing.assert_allclose(world.state().position, world.arm.home, atol=1e-3)
     assert world.status().outcome == Outcome.RUNNING and world.stamp == 1_000_000_000
 
 

@@ -60,7 +60,7 @@ def export_checkpoint(
         policy="keypoint_mlp",
         policy_settings=policy_settings,
         robot=settings.robot,
-        joints=list(world.chain.joints),
+        joints=world.arm.joint_names,
         intrinsics=world.camera.intrinsics,
         camera_pose=[[round(float(value), 6) for value in row] for row in camera_in_base(world)],
         camera_rate=float(world.timing.camera_rate),

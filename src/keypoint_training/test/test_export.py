@@ -79,7 +79,7 @@ def test_it_holds_what_was_exported(checkpoint, policy, pixels):
 def test_it_fits_the_camera_and_arm_it_was_made_for(checkpoint, world):
     loaded = load_checkpoint(checkpoint[0])
     loaded.require_camera(world.camera.intrinsics)
-    loaded.require_joints(list(world.chain.joints))
+    loaded.require_joints(world.arm.joint_names)
     loaded.require_rate(world.timing.camera_rate)
 
 
