@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from keypoint_interfaces.action import RunTrial
+from keypoint_interfaces.msg import TaskStatus
 
 from harness import make_graph
 from keypoint_core.types import SECOND
@@ -31,8 +32,15 @@ def through_ros(graph, seed):
     graph.clear()
     result = graph.result(graph.send_trial(seed, CONDITION))
     assert result.outcome in (RunTrial.Result.SUCCESS, RunTrial.Result.FAILURE), result.error_msg
-    keypoints = [from_keypoints(message) for _, message in graph.heard["perception/keypoints"]]
-    chunks = [from_trajectory(message, NAMES, "chopsticks") for _, message in graph.heard["policy/action"]]
+    begin = from_stamp(graph.heard["perception/keypoints"][0][1].header.stamp)
+    verdicts = [from_stamp(m.header.stamp) for _, m in graph.heard["task/status"] if m.outcome != TaskStatus.RUNNING]
+    end = min(stamp for stamp in verdicts if stamp > begin)  # frames go on while the arm is brought to rest
+
+    def during(topic):
+        return [message for _, message in graph.heard[topic] if from_stamp(message.header.stamp) <= end]
+
+    keypoints = [from_keypoints(message) for message in during("perception/keypoints")]
+    chunks = [from_trajectory(message, NAMES, "chopsticks") for message in during("policy/action")]
     return keypoints, chunks, result.outcome == RunTrial.Result.SUCCESS
 
 

@@ -3,8 +3,8 @@
 # inputs have not changed since it last succeeded. Called by `make setup`; `tools/setup.sh python` leaves the build out.
 #
 #   PYTHON       the Python that .venv is made from (default python3; with /opt/ros the system's)
-#   TORCH_INDEX  package index for torch; empty for the default one. Unset: PyTorch's CPU index where there is no
-#                NVIDIA driver, because the default wheels bring several GB of CUDA.
+#   TORCH_INDEX  a further package index for torch. The default wheels may bring several GB of CUDA; PyTorch's own
+#                CPU index does not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${PYTHON:-python3}"
@@ -29,16 +29,6 @@ step() { # step <name> <text> <command...>: one line, the time it took, and the 
 digest() { sha256sum | cut -d' ' -f1; }
 unchanged() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
-torch_index() {
-    local index=https://download.pytorch.org/whl/cpu
-    if [ -n "${TORCH_INDEX+set}" ]; then
-        echo "$TORCH_INDEX"
-    elif ! command -v nvidia-smi >/dev/null &&
-        .venv/bin/python -c "import urllib.request as r; r.urlopen('$index/torch/', timeout=5)" 2>/dev/null; then
-        echo "$index"
-    fi
-}
-
 make_venv() {
     rm -rf .venv
     # With apt's ROS the venv must see rclpy and the messages of the system's Python.
@@ -46,10 +36,8 @@ make_venv() {
 }
 
 install_requirements() {
-    local index
-    index="$(torch_index)"
     .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off \
-        ${index:+--extra-index-url "$index"} "${requirements[@]/#/--requirement=}"
+        ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "${requirements[@]/#/--requirement=}"
     date >.venv/.installed
 }
 

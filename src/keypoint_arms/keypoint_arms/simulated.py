@@ -35,8 +35,8 @@ class SimulatedArmParameters:
 class SimulatedArm:
     """`Arm` that talks to the simulation node.
 
-    The simulation sends a tick again while it waits for the command it needs. A tick that was answered so that time can
-    go on is not handed out twice: it gets the same answer again.
+    The simulation sends a tick again while it waits for the command it needs. A tick that a follower's command answered
+    is not handed out twice, for its controller must not run twice: it gets the same answer again.
     """
 
     Parameters = SimulatedArmParameters
@@ -72,8 +72,7 @@ class SimulatedArm:
         message.position, message.velocity = command.position.tolist(), command.velocity.tolist()
         message.gripper = float(command.gripper)
         message.observation = to_stamp(command.observation)
-        awaits = from_stamp(self._current.awaits)
-        if awaits == 0 or command.observation == awaits or command.mode == ArmMode.HOME:
+        if command.mode == ArmMode.FOLLOW and from_stamp(self._current.awaits) in (0, command.observation):
             self._answer = message
         self._publisher.publish(message)
 

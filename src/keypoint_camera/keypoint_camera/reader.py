@@ -31,6 +31,10 @@ class FrozenCheck:
         self._stamp, self._color = -1, np.empty(0, np.uint8)
         self._images, self._stamps = 0, 0
 
+    def reopened(self) -> None:
+        """Stamps may start anew; an image that still repeats stays frozen."""
+        self._stamp, self._stamps = -1, 0
+
     def is_new(self, frame: Frame) -> bool:
         """Whether the exposure is newer than the last one; raises CameraError when the camera is frozen."""
         newer = frame.stamp > self._stamp
@@ -39,7 +43,7 @@ class FrozenCheck:
         if newer:
             self._stamp, self._color = frame.stamp, frame.color
         if self._limit and max(self._stamps, self._images) >= self._limit:
-            what = "image" if self._images >= self._limit else "stamp"
+            what = "stamp" if self._stamps >= self._limit else "image"
             raise CameraError(f"the camera is frozen: the {what} did not change over {self._limit} frames")
         return newer
 
@@ -73,7 +77,7 @@ class CameraReader:
         on_end: Callable[[str], None],
     ) -> None:
         self._camera, self._view = camera, view
-        self._frozen_after, self._reconnect_period = frozen_after, reconnect_period
+        self._check, self._reconnect_period = FrozenCheck(frozen_after), reconnect_period
         self._on_frame, self._on_fault, self._on_end = on_frame, on_fault, on_end
         self._waiting_since = 0.0
         self._stopping = threading.Event()
@@ -113,11 +117,11 @@ class CameraReader:
             self._stopping.wait(self._reconnect_period)
 
     def _stream(self) -> None:
-        check = FrozenCheck(self._frozen_after)
+        self._check.reopened()
         while not self._stopping.is_set():
             self._waiting_since = time.monotonic()
             frame = self._camera.read()
             self._waiting_since = 0.0
             received = frame.received if isinstance(frame, CapturedFrame) else time.time_ns()
-            if check.is_new(frame):
+            if self._check.is_new(frame):
                 self._on_frame(self._view.apply(frame), received)

@@ -116,9 +116,7 @@ def make_image(k4a, pixels, kind, time):
         kept = (ctypes.c_uint8 * pixels.nbytes).from_buffer_copy(pixels.tobytes())
         KEPT.append(kept)
         size = ctypes.c_size_t(pixels.nbytes)
-        check(
-            k4a.k4a_image_create_from_buffer(kind, width, height, 0, kept, size, None, None, ctypes.byref(image))
-        )
+        check(k4a.k4a_image_create_from_buffer(kind, width, height, 0, kept, size, None, None, ctypes.byref(image)))
     ctypes.memmove(k4a.k4a_image_get_buffer(image), pixels.ctypes.data, pixels.nbytes)
     k4a.k4a_image_set_device_timestamp_usec(image, ctypes.c_uint64(time))
     return image

@@ -52,16 +52,13 @@ class FakeCamera:
         state = FakeCamera.state
         if state == "absent":
             raise CameraError("the fake camera vanished")
-        if state == "broken":
-            raise ZeroDivisionError("a driver's own mistake")
         if state == "over":
             raise StreamEndedError("the fake recording has ended")
         while FakeCamera.state == "hangs":
             FakeCamera.tick.wait(0.02)
         if state != "frozen":
             self.image = np.roll(self.image, 1, axis=1)
-        stamp = 1 if state == "old" else time.time_ns()
-        return Frame(stamp, self.image, np.ones((720, 1280), np.float32), FULL)
+        return Frame(time.time_ns(), self.image, np.ones((720, 1280), np.float32), FULL)
 
     def close(self):
         FakeCamera.closed += 1
@@ -151,35 +148,25 @@ def test_the_region_is_a_parameter(listen):
     assert graph.frames[0].frame.intrinsics == Intrinsics(320, 240, 607.0, 607.0, 538.0, 316.0)
 
 
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [
-        ("absent", "the fake camera"),
-        ("frozen", "the image did not change over 15 frames"),
-        ("old", "the stamp did not change over 15 frames"),
-        ("broken", "ZeroDivisionError: a driver's own mistake"),
-    ],
-)
-def test_a_camera_that_fails_is_reported_and_opened_again(listen, state, words):
+def test_a_camera_that_vanishes_is_reported_and_opened_again(listen):
     graph = listen()
     graph.flow()
-    opened = FakeCamera.opened
-    FakeCamera.state = state
-    graph.told(words)
+    FakeCamera.state = "absent"
+    graph.told("fake: the fake camera")
+    del graph.frames[:]
     FakeCamera.state = "good"
     graph.flow()
     graph.told("running", DiagnosticStatus.OK)
-    assert FakeCamera.opened > opened
-    assert FakeCamera.closed >= FakeCamera.opened - 1
+    assert FakeCamera.opened == 2
 
 
-def test_a_camera_that_repeats_itself_is_not_published(listen):
-    graph = listen(frozen_after=0)
+def test_a_frozen_camera_is_reported_and_opened_again(listen):
+    graph = listen()
     graph.flow()
-    FakeCamera.state = "old"
-    newest = time.time_ns()
-    graph.told("running", DiagnosticStatus.OK)  # a second of it
-    assert all(received.frame.stamp <= newest for received in graph.frames)
+    FakeCamera.state = "frozen"
+    graph.told("the image did not change over 15 frames")
+    FakeCamera.state = "good"
+    graph.flow()
 
 
 def test_a_driver_that_hangs_is_reported(listen):
@@ -187,15 +174,6 @@ def test_a_driver_that_hangs_is_reported(listen):
     graph.flow()
     FakeCamera.state = "hangs"
     graph.told("fake: no frame for")
-    FakeCamera.state = "good"
-    graph.flow()
-    graph.told("running", DiagnosticStatus.OK)
-
-
-def test_a_camera_that_comes_late_is_waited_for(listen):
-    FakeCamera.state = "absent"
-    graph = listen()
-    graph.told("fake: the fake camera is absent; trying again")
     FakeCamera.state = "good"
     graph.flow()
 

@@ -45,9 +45,7 @@ def picture(index):
 
 def info():
     matrix = INTRINSICS.matrix
-    region = make(
-        "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
-    )
+    region = make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
     return make(
         "sensor_msgs/msg/CameraInfo",
         header=header(BEGIN),

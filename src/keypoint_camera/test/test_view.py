@@ -64,10 +64,10 @@ def test_depth_is_taken_from_one_pixel_never_mixed():
 
 
 def test_what_the_lens_did_not_see_is_black_and_without_depth():
-    barrel = Intrinsics(64, 48, 30.0, 30.0, 31.5, 23.5, (1.0, 0.0, 0.0, 0.0))  # the pinhole would see less: looks beyond
-    frame = View(None, True).apply(
-        Frame(7, np.full((48, 64, 3), 255, np.uint8), np.ones((48, 64), np.float32), barrel)
-    )
+    barrel = Intrinsics(
+        64, 48, 30.0, 30.0, 31.5, 23.5, (1.0, 0.0, 0.0, 0.0)
+    )  # the pinhole would see less: looks beyond
+    frame = View(None, True).apply(Frame(7, np.full((48, 64, 3), 255, np.uint8), np.ones((48, 64), np.float32), barrel))
     assert (frame.color[0, 0] == 0).all()
     assert np.isnan(frame.depth[0, 0])
     assert frame.depth[24, 32] == 1.0

@@ -281,7 +281,9 @@ class TestFit:
 
 
 def test_nothing_in_the_stack_unpickles() -> None:
-    forbidden = re.compile(r"import pickle|pickle\.load|torch\.load\(|allow_pickle=True|joblib|yaml\.(unsafe_|full_)?load\(|\beval\(\"")
+    forbidden = re.compile(
+        r"import pickle|pickle\.load|torch\.load\(|allow_pickle=True|joblib|yaml\.(unsafe_|full_)?load\(|\beval\(\""
+    )
     files = [path for path in SOURCES.glob("*/keypoint_*/**/*.py")]
     assert len(files) > 50
     assert [str(path) for path in files if forbidden.search(path.read_text())] == []

@@ -191,6 +191,19 @@ def test_joint_limits_are_reached_but_not_passed() -> None:
         np.testing.assert_allclose(robot.applied.position, bound, atol=1e-9)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_setpoint_that_runs_into_the_limits_is_braked_in_time(sign: int) -> None:
+    """It moves at full rate until it passes the limit and is refused; by then the arm must be able to stop."""
+    robot = Robot(make_gate(), ARM.home)
+    limit = ARM.upper if sign > 0 else ARM.lower
+    robot = Robot(make_gate(), limit - sign * 0.5)
+    rate, reasons = sign * 0.9 * ARM.velocity, []
+    for i in range(1, 80):
+        reasons = robot.tick(ask(limit - sign * 0.5 + rate * PERIOD * i, rate, exposure=robot.now))
+    assert reasons == (Reason.JOINT_LIMIT,) and not robot.applied.velocity.any()
+    assert (np.abs(robot.applied.position - limit) < 0.1).all()
+
+
 def verdict_of(setpoint: Setpoint | None, gate: SafetyGate | None = None, velocity: np.ndarray | None = None):
     applied = Applied(ARM.home, np.zeros(6) if velocity is None else velocity, GRIPPER)
     return (gate or make_gate())(setpoint, state_at(ARM.home), applied, "me", NOW)
@@ -282,6 +295,12 @@ def test_an_arm_outside_the_workspace_may_come_back() -> None:
     for _ in range(300):
         robot.tick(ask(ARM.home, exposure=robot.now))
     np.testing.assert_allclose(robot.applied.position, ARM.home, atol=1e-9)
+
+
+def test_an_arm_outside_the_workspace_that_is_asked_to_stay_says_so() -> None:
+    robot = Robot(make_gate(BOX), FAR)
+    assert robot.tick(ask(FAR, exposure=robot.now)) == (Reason.WORKSPACE,)
+    np.testing.assert_array_equal(robot.applied.position, FAR)
 
 
 def test_an_arm_outside_its_joint_limits_may_only_come_back() -> None:

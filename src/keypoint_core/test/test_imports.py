@@ -9,7 +9,15 @@ import pytest
 
 SOURCES = Path(__file__).parents[2]
 NODES = {"sim_node"}  # the only module of keypoint_sim that speaks ROS
-ROS = ("rclpy", "rcl_interfaces", "sensor_msgs", "std_msgs", "builtin_interfaces", "keypoint_interfaces", "keypoint_ros")
+ROS = (
+    "rclpy",
+    "rcl_interfaces",
+    "sensor_msgs",
+    "std_msgs",
+    "builtin_interfaces",
+    "keypoint_interfaces",
+    "keypoint_ros",
+)
 
 
 def modules(package: str) -> list[str]:

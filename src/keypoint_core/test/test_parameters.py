@@ -22,7 +22,9 @@ def test_infos_hold_description_and_unit() -> None:
     assert infos["rate"].text == "how often [1/s]" and infos["count"].text == "how many"
 
 
-@pytest.mark.parametrize("values", [{}, {"rate": 1.0}, {"rate": 100.0}, {"count": 10**9}, {"box": ()}, {"mode": "fast"}])
+@pytest.mark.parametrize(
+    "values", [{}, {"rate": 1.0}, {"rate": 100.0}, {"count": 10**9}, {"box": ()}, {"mode": "fast"}]
+)
 def test_values_within_their_range_pass(values: dict[str, Any]) -> None:
     check_parameters(Settings(**values))
 

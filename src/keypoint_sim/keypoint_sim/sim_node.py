@@ -181,7 +181,7 @@ class SimNode(KeypointNode):
 
     def _begin_tick(self, stamp: int) -> _Exposure | None:
         self._clock_publisher.publish(Clock(clock=to_stamp(stamp)))
-        if not self._world.frame_due:
+        if not self._world.frame_due or self._rule.phase == Phase.OVER:
             return None
         self._rule.exposed(stamp)
         return _Exposure(self._world.snapshot(), stamp, time.time_ns())

@@ -26,6 +26,10 @@ SAG = 0.01  # so far below that height it goes straight up first [m]
 PRESS_DEPTH = 0.012  # below the button's top at rest [m]; more than the travel, so the servo leans on the stop
 TRAVEL_SPEED, PRESS_SPEED, RETRACT_SPEED = 0.11, 0.04, 0.06  # [m/s]
 CHOPSTICKS_CLOSED = -0.646  # [rad]
+# It turns back by what a student can see too, the tool's depth and motion, not by a memory of the press: with one, equal
+# observations would have opposite labels, and the student would come to rest halfway.
+TURN_BACK = 0.95  # part of the travel
+RISING = 0.005  # a pressed button that comes up this fast is being let go [m/s]
 
 
 class ClockButton:
@@ -49,6 +53,7 @@ class ClockButton:
         self._body = int(model.body(clock.BODY).id)
         self._pose = int(model.joint(clock.JOINT).qposadr[0])
         self._button = int(model.joint(clock.BUTTON_JOINT).qposadr[0])
+        self._button_speed = int(model.joint(clock.BUTTON_JOINT).dofadr[0])
 
     def sample_pose(self, rng: np.random.Generator) -> Float64:
         """Draws a pose (x, y, yaw) evenly over the reachable ranges."""
@@ -83,10 +88,10 @@ class ClockButton:
         return (Outcome.SUCCESS if done else Outcome.RUNNING), ""
 
     def waypoint(self, data: mujoco.MjData, tcp: Float64) -> Waypoint:
-        """Down a funnel to the button, press within the gate, retract once it was pressed."""
+        """Down a funnel to the button, press within the gate, turn back at the bottom."""
         position, rotation = data.xpos[self._body], data.xmat[self._body].reshape(3, 3)
         top = position + rotation @ np.array([0, 0, clock.BUTTON_REST])
-        if self.pressed:
+        if self._turned_back(data):
             return Waypoint(np.array([tcp[0], tcp[1], top[2] + HOVER]), RETRACT_SPEED, CHOPSTICKS_CLOSED)
         error = float(np.hypot(*(tcp[:2] - top[:2])))
         if error <= GATE:
@@ -94,3 +99,9 @@ class ClockButton:
         height = top[2] + min(HOVER, FUNNEL * (error - GATE))
         x, y = tcp[:2] if tcp[2] < height - SAG else top[:2]
         return Waypoint(np.array([x, y, height]), TRAVEL_SPEED, CHOPSTICKS_CLOSED)
+
+    def _turned_back(self, data: mujoco.MjData) -> bool:
+        """Whether the button is at the bottom, or on its way up from there."""
+        depression = clock.depression(data.qpos[self._button])
+        rising = depression > RELEASED and data.qvel[self._button_speed] > RISING
+        return bool(depression >= TURN_BACK or rising)
