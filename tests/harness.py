@@ -24,7 +24,7 @@ from trajectory_msgs.msg import JointTrajectory
 from keypoint_bringup.graph import NodeSpec, SystemOptions, sim_graph
 from keypoint_bringup.system import System, unused_domain_id
 from keypoint_ros.qos import LATCHED, SUBSCRIBE_STREAM_LOSSLESS
-from keypoint_ros.services import call
+from keypoint_ros.services import ServiceCallError, call
 
 TOPICS = {
     "arm/state": ArmState,
@@ -125,6 +125,19 @@ class Graph:
     def call(self, service: str, request: Any = None, timeout: float = 10.0) -> Any:
         """Calls a service."""
         return call(self.clients[service], request or Trigger.Request(), timeout)
+
+    def call_until_answered(self, service: str, timeout: float = 60.0) -> None:
+        """Calls a Trigger service again and again: DDS takes a while to forget a killed server."""
+
+        def answered() -> bool:
+            try:
+                return bool(self.call(service, timeout=1.0).success)
+            except ServiceCallError:
+                return False
+
+        deadline = time.monotonic() + timeout
+        while not answered():
+            assert time.monotonic() < deadline, f"{service} did not answer within {timeout:g} s"
 
     def send_trial(self, seed: int, condition: str = "rp", **goal: Any) -> Any:
         """Starts a trial and returns its handle."""

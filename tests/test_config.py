@@ -11,6 +11,7 @@ import pytest
 from keypoint_arms import ARMS
 from keypoint_bringup.graph import GRAPHS, NodeSpec, SystemOptions
 from keypoint_bringup.settings import config_folder
+from keypoint_camera import CAMERAS
 from keypoint_core.parameters import check_parameters
 
 EVERY_NODE = {"autostart": bool, "use_sim_time": bool}
@@ -35,6 +36,8 @@ def parameter_classes(spec: NodeSpec) -> list[type]:
     classes = [value.Parameters for value in own if hasattr(value, "Parameters")]
     if spec.name == "arm" and spec.parameters["driver"] in ARMS:
         classes.append(ARMS.load(spec.parameters["driver"]).Parameters)
+    if spec.name == "camera":
+        classes.append(CAMERAS.load(spec.parameters["backend"]).Parameters)
     return classes
 
 
@@ -53,8 +56,6 @@ def check_values(cls: type, values: dict[str, Any]) -> set[str]:
 )
 def test_every_parameter_belongs_to_its_node(graph: str, options: SystemOptions):
     for spec in GRAPHS[graph](options):
-        if spec.package == "keypoint_camera":
-            continue  # the real camera's node is not written yet
         values = dict(spec.parameters)
         for name, kind in EVERY_NODE.items():
             assert isinstance(values.pop(name), kind)

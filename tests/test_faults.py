@@ -36,6 +36,7 @@ def acting(graph):
     for name, process in graph.system.processes().items():
         if not process.running:
             graph.system.restart(name)
+            graph.call_until_answered(f"{name}/reset")
     graph.until_ready()
     graph.call("arm/release")
     handle = graph.send_trial(7)

@@ -16,7 +16,6 @@ from keypoint_core.types import ArmCommand, ArmMode, RobotState
 from keypoint_ros.conversions import from_stamp, to_stamp
 from keypoint_ros.qos import SUBSCRIBE_STREAM_LOSSLESS
 
-
 _INBOX = 64  # ticks kept while the control loop is busy
 
 

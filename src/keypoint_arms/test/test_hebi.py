@@ -9,6 +9,7 @@ pytest.importorskip("rclpy")
 from keypoint_arms import ARMS  # noqa: E402
 from keypoint_arms.hebi import HebiArm, HebiParameters, gravity_model, look_up  # noqa: E402
 from keypoint_core.arms.description import load_arm  # noqa: E402
+from keypoint_core.arms.parameters import ArmParameters, make_controller  # noqa: E402
 from keypoint_core.errors import ArmError, InputError  # noqa: E402
 from keypoint_core.parameters import check_parameters  # noqa: E402
 from keypoint_core.types import ArmCommand  # noqa: E402
@@ -142,6 +143,24 @@ def test_stop_holds_the_measured_posture(driver, group):
     np.testing.assert_allclose(position, [*POSITION, -0.3], atol=1e-6)
     assert (velocity == 0).all()
     assert np.isfinite(effort[:6]).all()
+
+
+def test_the_arm_goes_home_through_the_gate(driver, group):
+    """Driver, controller and gate together, as the control loop runs them; the imitation is an ideal motor."""
+    start = ARM.home + 0.1
+    driver.write(command(start))
+    driver.read()
+    controller = make_controller(ARM, ArmParameters(workspace=(-2.0, -2.0, -2.0, 2.0, 2.0, 2.0)))
+    controller.update(driver.read(), 0)
+    assert controller.go_home()
+    for tick in range(1, 300):
+        done = controller.update(driver.read(), tick * 10_000_000)
+        driver.write(done.command)
+        if done.at_home:
+            break
+    np.testing.assert_allclose(driver.read().position, ARM.home, atol=0.02)
+    steps = np.diff([position[:6] for position, _, _ in group.sent[1:]], axis=0)
+    assert np.abs(steps).max() <= ARM.velocity.max() * 0.01 + 1e-6, "no jump"
 
 
 def test_a_pressed_mstop_is_an_error_that_names_the_modules(driver, group):

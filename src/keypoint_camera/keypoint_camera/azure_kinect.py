@@ -57,7 +57,9 @@ class AzureKinect:
             self._converter = CaptureConverter(device.calibration, self._view)
             self._clock = ExposureClock(self._parameters.stamp_offset)
             for _ in range(WARM_UP):
-                self._stamp(device.get_capture(timeout=START_TIMEOUT))
+                capture = device.get_capture(timeout=START_TIMEOUT)
+                if capture.color is not None:
+                    self._stamp(capture)
         except self._sdk.K4AException as error:
             self.close()
             raise CameraError(f"the Azure Kinect does not start; {_HINTS}") from error
@@ -66,8 +68,9 @@ class AzureKinect:
         """Blocks until the next frame. Raises CameraError when none comes in time or the camera vanished."""
         while True:
             capture = self._newest()
-            stamp, received = self._stamp(capture)
-            frame = None if self._converter is None else self._converter.convert(capture, stamp, received)
+            if self._converter is None or capture.color is None:
+                continue
+            frame = self._converter.convert(capture, *self._stamp(capture))
             if frame is not None:
                 return frame
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from keypoint_camera.kinect import CaptureConverter, load_pyk4a
 from keypoint_camera.view import View
@@ -22,19 +23,24 @@ def mkv_frames(path: Path, view: View) -> Iterator[Frame]:
     playback = sdk.PyK4APlayback(path)
     try:
         playback.open()
-        converter = CaptureConverter(playback.calibration, view)
-        while True:
-            capture = playback.get_next_capture()
-            if capture.color is None or capture.depth is None:
-                continue
-            stamp = capture.color_timestamp_usec * 1000
-            frame = converter.convert(capture, stamp, received=stamp)
-            if frame is not None:
-                yield Frame(frame.stamp, frame.color, frame.depth, frame.intrinsics)
-    except EOFError:
-        return
-    except sdk.K4AException as error:
-        raise InputError(f"cannot play {path}: {error or 'no Azure Kinect recording with a calibration'}") from error
-    finally:
-        if playback._handle is not None:
+        try:
+            yield from _frames(playback, view)
+        finally:
             playback.close()
+    except sdk.K4AException as error:
+        raise InputError(
+            f"cannot play {path}: {str(error) or 'no Azure Kinect recording with a calibration'}"
+        ) from error
+
+
+def _frames(playback: Any, view: View) -> Iterator[Frame]:
+    converter = CaptureConverter(playback.calibration, view)
+    while True:
+        try:
+            capture = playback.get_next_capture()
+        except EOFError:
+            return
+        stamp = capture.color_timestamp_usec * 1000
+        frame = converter.convert(capture, stamp, received=stamp)
+        if frame is not None:
+            yield Frame(frame.stamp, frame.color, frame.depth, frame.intrinsics)

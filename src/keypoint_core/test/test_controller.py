@@ -221,8 +221,10 @@ class TestFollowing:
     def test_nobody_is_obeyed_who_is_not_engaged(self) -> None:
         bench = Bench()
         assert bench.submit(chunk_to(ARM.home + 0.1)) == Reason.NOT_COMMANDER
+        assert bench.submit(chunk_to(ARM.home + 0.1), "") == Reason.NOT_COMMANDER
         tick = bench.run(10)
         assert tick.mode == ArmMode.HOLD and np.array_equal(tick.command.position, ARM.home)
+        assert tick.reasons == ()
 
     def test_a_second_commander_is_refused_and_the_first_one_followed_on(self) -> None:
         bench = Bench()
@@ -461,6 +463,9 @@ class TestFeedback:
         bench.controller.stop(Reason.FEEDBACK_LOST)
         bench.controller.stop()
         assert bench.tick().reasons == (Reason.STOP_REQUESTED, Reason.FEEDBACK_LOST)
+        bench.release()
+        bench.controller.stop()
+        assert bench.tick().reasons == (Reason.STOP_REQUESTED,), "a release ends the reasons too"
 
 
 class TestHome:
@@ -504,6 +509,13 @@ class TestHome:
         assert bench.submit(chunk_to(ARM.home + 0.3)) == Reason.NOT_COMMANDER
         assert bench.controller.go_home(), "asked twice, it goes on"
         bench.run(400)
+        np.testing.assert_allclose(bench.last.command.position, ARM.home, atol=1e-9)  # type: ignore[union-attr]
+
+    def test_asking_again_and_again_does_not_hold_it_up(self) -> None:
+        bench = Bench(start=ARM.home + 0.2)
+        for _ in range(200):
+            bench.controller.go_home()
+            bench.tick()
         np.testing.assert_allclose(bench.last.command.position, ARM.home, atol=1e-9)  # type: ignore[union-attr]
 
     def test_at_home_is_about_the_measured_posture(self) -> None:

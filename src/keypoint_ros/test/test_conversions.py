@@ -82,9 +82,7 @@ class TestImages:
         assert np.isnan(found[~valid]).all()
 
     @settings(deadline=None)
-    @given(
-        depth=shapes.flatmap(lambda s: hnp.arrays(np.uint16, s)), padding=st.integers(0, 5), big=st.booleans()
-    )
+    @given(depth=shapes.flatmap(lambda s: hnp.arrays(np.uint16, s)), padding=st.integers(0, 5), big=st.booleans())
     def test_depth_in_millimetres(self, depth: np.ndarray, padding: int, big: bool) -> None:
         message = convert.to_image(depth.astype(">u2") if big else depth, "16UC1", STAMP, "")
         message.is_bigendian = int(big)
@@ -227,9 +225,7 @@ class TestTrajectories:
         dt=st.one_of(st.sampled_from([1 / 15, 1 / 30, 0.1]), st.floats(1e-3, 2.0)),
         delay=st.integers(0, 400_000_000),
     )
-    def test_setpoints_are_the_same_bits_before_and_after(
-        self, seed: int, horizon: int, dt: float, delay: int
-    ) -> None:
+    def test_setpoints_are_the_same_bits_before_and_after(self, seed: int, horizon: int, dt: float, delay: int) -> None:
         chunk = make_chunk(seed, horizon, dt)
         message = convert.to_trajectory(chunk, JOINTS, "grip", "policy")
         found = convert.from_trajectory(message, JOINTS, "grip")

@@ -44,12 +44,12 @@ def run_episode(
     Args:
         world: of the task.
         pipeline: perception and policy.
-        controller: of the arm, at rest.
+        controller: of the arm.
         seed, condition: of the scene.
         latency: frames between an exposure and the command that derives from it.
     """
     episode = Episode(world.reset(seed, condition), world.status())
-    controller.disengage()
+    controller.reset()
     controller.engage(COMMANDER, world.stamp)
     waiting: deque[ActionChunk] = deque()
     while world.status().outcome == Outcome.RUNNING:

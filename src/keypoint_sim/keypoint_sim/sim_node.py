@@ -48,6 +48,7 @@ class SimParameters:
     condition: str = parameter("rp", "disturbances of scenes whose request names none")
     seed: int = parameter(0, "of the scene at the start", minimum=0, maximum=2**31 - 1)
     camera_rate: int = parameter(15, "exposures per second", unit="1/s", minimum=1, maximum=60)
+    publish_camera: bool = parameter(True, "false: another node is the camera, and this one only the robot")
     latency: int = parameter(
         0, "lockstep: a command may derive from this many frames before", unit="frames", minimum=0, maximum=30
     )
@@ -155,6 +156,10 @@ class SimNode(KeypointNode):
         self._told = Outcome.RUNNING
         self._changed.notify_all()
 
+    @property
+    def _frame_due(self) -> bool:
+        return self.parameters.publish_camera and self._world.frame_due
+
     def _stamp(self) -> int:
         """Of the present tick [ns]: simulated in lockstep, else of the system clock."""
         return self._epoch + self._world.stamp if self.lockstep else time.time_ns()
@@ -181,7 +186,7 @@ class SimNode(KeypointNode):
 
     def _begin_tick(self, stamp: int) -> _Exposure | None:
         self._clock_publisher.publish(Clock(clock=to_stamp(stamp)))
-        if not self._world.frame_due or self._rule.phase == Phase.OVER:
+        if not self._frame_due or self._rule.phase == Phase.OVER:
             return None
         self._rule.exposed(stamp)
         return _Exposure(self._world.snapshot(), stamp, time.time_ns())
@@ -215,7 +220,7 @@ class SimNode(KeypointNode):
         while self._stepping:
             with self._changed:
                 stamp = self._stamp()
-                if self._world.frame_due:
+                if self._frame_due:
                     self._render_worker.submit(_Exposure(self._world.snapshot(), stamp, stamp))
                 feedback = self._make_feedback(stamp, 0)
             self._feedback.publish(feedback)

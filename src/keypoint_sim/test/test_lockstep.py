@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keypoint_core.types import ArmMode
-from keypoint_sim.lockstep import Lockstep, Phase
+from keypoint_sim.lockstep import NEVER, Lockstep, Phase
 
 HOLD, FOLLOW, HOME, STOPPED = ArmMode.HOLD, ArmMode.FOLLOW, ArmMode.HOME, ArmMode.STOPPED
 
@@ -80,7 +80,7 @@ def test_it_stands_still_once_the_outcome_is_known_until_the_arm_lets_go() -> No
     rule = running()
     rule.ticked(over=True)
     rule.exposed(200)
-    assert rule.phase == Phase.OVER and rule.awaits == 0
+    assert rule.phase == Phase.OVER and rule.awaits == NEVER
     assert not rule.may_advance(FOLLOW, 200) and not rule.may_advance(FOLLOW, 0)
     assert rule.may_advance(HOLD, 0) and rule.phase == Phase.FREE
 

@@ -48,9 +48,9 @@ class TrackNoise:
 
     pixel_sigma: float = 0.4
     point_sigma: float = 2.0
-    shift_sigma: float = 2.0
-    turn_sigma: float = 0.03
-    stretch_sigma: float = 0.03
+    shift_sigma: float = 1.5
+    turn_sigma: float = 0.02
+    stretch_sigma: float = 0.02
     outliers: float = 0.03
     outlier_sigma: float = 15.0
     missing: float = 0.5

@@ -103,9 +103,7 @@ class Evaluator:
     def episode(self, seed: int) -> Episode:
         """Runs the scene of one seed."""
         request = self._request
-        episode = run_episode(self._world, self._pipeline, self._controller, seed, request.condition, request.latency)
-        self._controller.release()
-        return episode
+        return run_episode(self._world, self._pipeline, self._controller, seed, request.condition, request.latency)
 
     def run(self, seed: int) -> EpisodeResult:
         """Runs the scene of one seed and sums it up."""

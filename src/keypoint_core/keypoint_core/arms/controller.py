@@ -122,6 +122,11 @@ class ArmController:
         if reason not in self._stop_reasons:
             self._stop_reasons = (*self._stop_reasons, reason)
 
+    def reset(self) -> None:
+        """Forgets everything, stops too: a simulated arm was put somewhere else."""
+        self.disengage()
+        self.mode, self._stop_reasons, self._applied = ArmMode.HOLD, (), None
+
     def release(self) -> None:
         """Ends a stop; the arm holds where it is measured next."""
         if self.mode == ArmMode.STOPPED:

@@ -22,6 +22,10 @@ MAX_SHIFT = 0.03  # [m]
 GATE = 0.007  # horizontal error under which it goes down [m]
 HOVER = 0.045  # over the button, while far from it [m]
 FUNNEL = 1.5  # height over the button that is kept per distance beyond the gate
+RIM = (
+    0.011  # horizontal error up to which a tool that is down already presses where it is; inside the button's edge [m]
+)
+TOUCH = 0.002  # over the button; lower is down [m]
 SAG = 0.01  # so far below that height it goes straight up first [m]
 PRESS_DEPTH = 0.012  # below the button's top at rest [m]; more than the travel, so the servo leans on the stop
 TRAVEL_SPEED, PRESS_SPEED, RETRACT_SPEED = 0.11, 0.04, 0.06  # [m/s]
@@ -88,12 +92,18 @@ class ClockButton:
         return (Outcome.SUCCESS if done else Outcome.RUNNING), ""
 
     def waypoint(self, data: mujoco.MjData, tcp: Float64) -> Waypoint:
-        """Down a funnel to the button, press within the gate, turn back at the bottom."""
+        """Down a funnel to the button, press within the gate, turn back at the bottom.
+
+        On the button it presses straight down: there, a student that misjudges the button by some millimetres need not
+        know better.
+        """
         position, rotation = data.xpos[self._body], data.xmat[self._body].reshape(3, 3)
         top = position + rotation @ np.array([0, 0, clock.BUTTON_REST])
         if self._turned_back(data):
             return Waypoint(np.array([tcp[0], tcp[1], top[2] + HOVER]), RETRACT_SPEED, CHOPSTICKS_CLOSED)
         error = float(np.hypot(*(tcp[:2] - top[:2])))
+        if tcp[2] <= top[2] + TOUCH and error <= RIM:
+            return Waypoint(np.array([tcp[0], tcp[1], top[2] - PRESS_DEPTH]), PRESS_SPEED, CHOPSTICKS_CLOSED)
         if error <= GATE:
             return Waypoint(top - np.array([0, 0, PRESS_DEPTH]), PRESS_SPEED, CHOPSTICKS_CLOSED)
         height = top[2] + min(HOVER, FUNNEL * (error - GATE))
