@@ -117,7 +117,7 @@ class Dagger:
         s, final = self._settings, index == self._settings.rounds
         data = storage.join(storage.load(self._data(i)) for i in range(index + 1))
         samples = make_samples(data, s, generator(s.seed, Stream.REPLAY, index))
-        shape = policy_settings(s.network, storage.load(self._data(0)), self._camera, DT)
+        shape = policy_settings(s, storage.load(self._data(0)), self._camera, DT)
         steps, stage = (s.final_steps, "final student") if final else (s.round_steps, f"round {index}: fit")
         network, loss = fit(samples, shape, s, index, steps, lambda done, _: self._progress(stage, done, steps))
         save_student(student, KeypointMlpPolicy(network))

@@ -14,7 +14,7 @@ from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpSettings
 from keypoint_core.types import Intrinsics
 from keypoint_training.episodes import Episodes
 from keypoint_training.rng import Stream, generator, torch_seed
-from keypoint_training.settings import NetworkSettings, TrainSettings
+from keypoint_training.settings import TrainSettings
 from keypoint_training.tracks import NoisyTracks
 
 _MIN_JOINT_SCALE = 0.05  # a joint that hardly moves is not blown up beyond this [rad]
@@ -42,9 +42,10 @@ class Samples:
 
 
 def policy_settings(
-    network: NetworkSettings, demonstrations: Episodes, camera: Intrinsics, dt: float
+    settings: TrainSettings, demonstrations: Episodes, camera: Intrinsics, dt: float
 ) -> KeypointMlpSettings:
     """The policy's shape, with scales from the demonstrations."""
+    network = settings.network
     joints = demonstrations.joints
     scale = np.maximum(joints.std(axis=0), _MIN_JOINT_SCALE)
     return KeypointMlpSettings(
@@ -62,6 +63,7 @@ def policy_settings(
         action_scale=network.action_scale,
         gripper_centre=round(float(demonstrations.gripper.mean()), 4),
         gripper_scale=GRIPPER_SCALE,
+        robot=settings.robot,
     )
 
 

@@ -19,6 +19,7 @@ from keypoint_bringup.graph import MODES, SystemOptions, build_graph
 from keypoint_bringup.system import System, clean_shared_memory, unused_domain_id
 from keypoint_core.errors import KeypointError
 from keypoint_core.runs import new_run_folder
+from keypoint_trials.console import make_console
 from keypoint_trials.figure import Trial
 from keypoint_trials.records import OUTCOMES, TrialRecord, write_record
 from keypoint_trials.report import console_table, load_trials, summarise, write_pictures
@@ -94,7 +95,7 @@ def main() -> None:
     parser.add_argument("--modes", default=",".join(MODES), help="comma-separated (default: %(default)s)")
     args = parser.parse_args()
     request = DemoRequest(args.task, args.robot, args.condition, args.trials, args.seed)
-    console = Console(highlight=False)
+    console = make_console()
     modes = args.modes.split(",")
     clean_shared_memory()
     trials: list[Trial] = []

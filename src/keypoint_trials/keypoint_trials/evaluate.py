@@ -37,6 +37,7 @@ from keypoint_sim.episode import Episode, run_episode
 from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.world import World
 from keypoint_trials.config import config_folder
+from keypoint_trials.console import make_console
 
 SCENES = 10_000  # per seed; scenes of evaluation lie below a million, those of training above
 
@@ -201,7 +202,7 @@ def main() -> None:
         args.task, args.method, args.condition, args.robot, args.correspondence, args.tracker, args.latency
     )
     seeds = [args.seed * SCENES + i for i in range(args.n)]
-    console = Console()
+    console = make_console()
     try:
         parse_condition(args.condition)
         Evaluator(request)  # what is wrong with the request shows here, before any process is started

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from keypoint_core.runs import success_figures, write_summary
 from keypoint_trials.bag import BagError
+from keypoint_trials.console import make_console
 from keypoint_trials.figure import HEADINGS, Trial, final_picture, row_of, write_figure
 from keypoint_trials.latency import Latencies, measure, merge
 from keypoint_trials.reader import read_trial
@@ -116,7 +116,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="of the run, such as runs/latest")
     run = parser.parse_args().folder
-    console = Console()
+    console = make_console()
     try:
         records = read_records(run)
     except BagError as error:

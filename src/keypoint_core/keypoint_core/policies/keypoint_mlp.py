@@ -13,7 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from keypoint_core.errors import CheckpointError, InputError
+from keypoint_core.arms.description import ArmDescription, load_arm
+from keypoint_core.errors import CheckpointError, InputError, UnknownNameError
+from keypoint_core.policies.tool_features import ToolFeatures
 from keypoint_core.types import ActionChunk, Float64, Observation
 
 
@@ -32,6 +34,7 @@ class KeypointMlpSettings:
         joint_centre, joint_scale: [D] joints are normalised to (q - centre) / scale [rad].
         action_scale: joint motion that counts as 1, past (older joint positions minus the newest) and to come [rad].
         gripper_centre, gripper_scale: the gripper is normalised to (g - centre) / scale, driver's unit.
+        robot: the arm's name, whose kinematics tell the network where the tool is; empty for joint angles alone.
     """
 
     keypoints: int
@@ -48,6 +51,7 @@ class KeypointMlpSettings:
     action_scale: float
     gripper_centre: float
     gripper_scale: float
+    robot: str = ""
 
     def __post_init__(self) -> None:
         if len(self.joint_centre) != self.joints or len(self.joint_scale) != self.joints:
@@ -60,7 +64,9 @@ class KeypointMlp(nn.Module):
     def __init__(self, settings: KeypointMlpSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.tool = ToolFeatures(_arm(settings)) if settings.robot else None
         inputs = settings.history * (3 * settings.keypoints + settings.joints)
+        inputs += ToolFeatures.width(settings.history) if settings.robot else 0
         widths = [inputs, *[settings.hidden] * settings.layers]
         blocks = [self._block(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
         self.net = nn.Sequential(*blocks, nn.Linear(widths[-1], settings.horizon * (settings.joints + 1)))
@@ -81,14 +87,23 @@ class KeypointMlp(nn.Module):
         normal = (pixels - pixels.new_tensor(s.centre)) / s.focal * flags[..., :1]
         posture = (joints[:, 0] - joints.new_tensor(s.joint_centre)) / joints.new_tensor(s.joint_scale)
         motion = (joints[:, 1:] - joints[:, :1]) / s.action_scale
-        features = torch.cat([normal.flatten(1), flags[..., 1].flatten(1), posture, motion.flatten(1)], dim=1)
-        return torch.reshape(self.net(features), (-1, s.horizon, s.joints + 1))
+        features = [normal.flatten(1), flags[..., 1].flatten(1), posture, motion.flatten(1)]
+        if self.tool is not None:
+            features.append(self.tool(joints))
+        return torch.reshape(self.net(torch.cat(features, dim=1)), (-1, s.horizon, s.joints + 1))
 
     def normalise_targets(self, positions: Tensor, gripper: Tensor, joints: Tensor) -> Tensor:
         """[B, T, D + 1] from targets [B, T, D] [rad], gripper [B, T] and newest joints [B, D] [rad]."""
         relative = (positions - joints[:, None]) / self.settings.action_scale
         grip = (gripper - self.settings.gripper_centre) / self.settings.gripper_scale
         return torch.cat([relative, grip[..., None]], dim=-1)
+
+
+def _arm(settings: KeypointMlpSettings) -> ArmDescription:
+    arm = load_arm(settings.robot)
+    if len(arm.joints) != settings.joints:
+        raise InputError(f"policy settings: robot '{arm.name}' has {len(arm.joints)} joints, not {settings.joints}")
+    return arm
 
 
 class KeypointMlpPolicy:
@@ -115,7 +130,7 @@ class KeypointMlpPolicy:
             }
             network = KeypointMlp(KeypointMlpSettings(**fields))
             network.load_state_dict(load_file(path))
-        except (TypeError, RuntimeError, InputError, SafetensorError) as error:
+        except (TypeError, RuntimeError, InputError, UnknownNameError, SafetensorError) as error:
             raise CheckpointError(f"{path}: weights and policy settings do not fit: {error}") from error
         return cls(network)
 
