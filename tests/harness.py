@@ -105,7 +105,9 @@ class Graph:
         with self._changed:
             while not (result := ready()):
                 if time.monotonic() > deadline:
-                    raise AssertionError(f"{what} did not happen within {timeout:g} s: {self._states()}")
+                    trial = self.last("trial/state")
+                    said = trial.message if trial else "nothing"
+                    raise AssertionError(f"{what} did not happen in {timeout:g} s; trial: '{said}'; {self._states()}")
                 self._changed.wait(0.05)
         return result
 

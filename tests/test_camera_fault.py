@@ -2,10 +2,11 @@
 
 import signal
 
-from harness import Graph, make_graph, with_parameters
-from keypoint_bringup.graph import NodeSpec, SystemOptions, sim_graph
 from keypoint_interfaces.action import RunTrial
 from keypoint_interfaces.msg import ArmState, TrialState
+
+from harness import Graph, make_graph, with_parameters
+from keypoint_bringup.graph import NodeSpec, SystemOptions, sim_graph
 from keypoint_ros.conversions import from_stamp
 from keypoint_trials.bag import is_finished
 

@@ -27,7 +27,7 @@ class SimulatedArmParameters:
         60.0, "longest wait for the simulation to appear, wall clock", unit="s", minimum=0.1, maximum=600.0
     )
     feedback_timeout: float = parameter(
-        0.5, "silence of the simulation that counts as lost feedback, wall clock", unit="s", minimum=0.02, maximum=60.0
+        1.0, "silence of the simulation that counts as lost feedback, wall clock", unit="s", minimum=0.02, maximum=60.0
     )
 
 

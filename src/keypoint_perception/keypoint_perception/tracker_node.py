@@ -56,9 +56,11 @@ class TrackerNode(KeypointNode):
         self._ring: OrderedDict[int, ReceivedFrame] = OrderedDict()
         self._wanted = False
         self._newest = -1  # stamp of the frame tracked last [ns]
+        self._message: KeypointsMsg | None = None
         self._publisher = self.create_publisher(KeypointsMsg, "perception/keypoints", PUBLISH_STREAM)
         self._timing = TimingPublisher(self, StageTiming.TRACKER)
-        self._camera = FrameSubscriber(self, self._on_frame, self.report, self.parameters.depth, self.lockstep)
+        depth, lockstep = self.parameters.depth, self.lockstep
+        self._camera = FrameSubscriber(self, self._on_frame, self.report, depth, lockstep, self._on_repeat)
         self.create_service(StartTracking, "~/start", self._start)
         self.create_service(Trigger, "~/reset", self._reset)
 
@@ -89,6 +91,11 @@ class TrackerNode(KeypointNode):
         if self._wanted and self._worker is not None:
             self._worker.submit(received)
 
+    def _on_repeat(self, stamp: int) -> None:
+        """Lockstep sends a frame again when nothing came of it: whoever missed our answer gets it again."""
+        if self._wanted and self._message is not None and stamp == self._newest:
+            self._publisher.publish(self._message)
+
     def _start(self, request: StartTracking.Request, response: StartTracking.Response) -> StartTracking.Response:
         if not self.active or self._worker is None:
             response.error_code, response.error_msg = StartTracking.Response.NOT_ACTIVE, "the tracker is not active"
@@ -108,7 +115,7 @@ class TrackerNode(KeypointNode):
         return response
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._wanted = False
+        self._wanted, self._message = False, None
         response.success = True
         return response
 
@@ -141,7 +148,8 @@ class TrackerNode(KeypointNode):
         frame: Frame = received.frame
         self._newest = frame.stamp
         size = (frame.intrinsics.width, frame.intrinsics.height)
-        self._publisher.publish(to_keypoints(keypoints, frame.frame_id, size))
+        self._message = to_keypoints(keypoints, frame.frame_id, size)
+        self._publisher.publish(self._message)
         self._timing.publish(frame.stamp, received.received, compute)
         self.diagnostics.tick("keypoints")
 

@@ -51,6 +51,7 @@ class PolicyNode(KeypointNode):
         self._states = StateHistory()
         self._waiting: deque[tuple[Keypoints, int]] = deque(maxlen=30)
         self._fresh = True
+        self._action: JointTrajectory | None = None
         stream = subscribe_stream(self.lockstep)
         self._publisher = self.create_publisher(JointTrajectory, "policy/action", COMMAND)
         self._timing = TimingPublisher(self, StageTiming.POLICY)
@@ -80,7 +81,7 @@ class PolicyNode(KeypointNode):
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._waiting.clear()
-        self._fresh = True
+        self._fresh, self._action = True, None
         response.success = self.active
         response.message = "" if self.active else "the policy is not active"
         return response
@@ -95,6 +96,9 @@ class PolicyNode(KeypointNode):
         self._release_waiting()
 
     def _on_keypoints(self, message: KeypointsMsg) -> None:
+        if self._action is not None and self._action.header.stamp == message.header.stamp:
+            self._publisher.publish(self._action)  # lockstep asks again: somebody missed our answer
+            return
         try:
             self._waiting.append((from_keypoints(message), time.time_ns()))
         except InputError as error:
@@ -116,7 +120,8 @@ class PolicyNode(KeypointNode):
             self._fresh = False
         chunk = self._policy.act(Observation(keypoints, self._states.at(keypoints.stamp)))
         compute = time.perf_counter() - began
-        self._publisher.publish(to_trajectory(chunk, self._checkpoint.card.joints, self.parameters.gripper, COMMANDER))
+        self._action = to_trajectory(chunk, self._checkpoint.card.joints, self.parameters.gripper, COMMANDER)
+        self._publisher.publish(self._action)
         self._timing.publish(keypoints.stamp, received, compute)
         self.diagnostics.tick("actions")
 

@@ -37,6 +37,7 @@ class FrameSubscriber:
         on_error: called with a message when an image cannot be used.
         depth: wait for registered depth with each colour image.
         lockstep: whether every message counts.
+        on_repeat: called with the stamp [ns] of the newest frame when that frame is sent again.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class FrameSubscriber:
         on_error: Callable[[str], None],
         depth: bool,
         lockstep: bool,
+        on_repeat: Callable[[int], None] = lambda stamp: None,
     ) -> None:
         self._on_frame, self._on_error, self._depth = on_frame, on_error, depth
+        self._on_repeat = on_repeat
         self._parts: dict[int, dict[str, Any]] = {}
         self._last = -_SET_BACK
         self.intrinsics: Intrinsics | None = None
@@ -93,6 +96,8 @@ class FrameSubscriber:
             return
         for stamp in ready:
             entry = self._parts.pop(stamp)
+            if stamp == self._last:
+                self._on_repeat(stamp)
             if self._last - _SET_BACK < stamp <= self._last:
                 continue
             self._last = stamp

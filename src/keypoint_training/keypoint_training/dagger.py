@@ -71,18 +71,18 @@ class Dagger:
     def run(self) -> Path:
         """Goes through all rounds that are not there yet; returns the final student's weights."""
         for index in range(self._settings.rounds + 1):
-            started = time.perf_counter()
-            fresh = not self._data(index).is_file()
-            gathered = self._gather(index) if fresh else storage.load(self._data(index))
-            student = self._student(index)
-            loss = float("nan")
-            if not student.is_file():
-                loss = self._fit(index, student)
-            if fresh or loss == loss:
-                rate = float(gathered.succeeded.mean())
-                seconds = round(time.perf_counter() - started, 1)
-                self._note(RoundFigures(index, len(gathered), gathered.frames, rate, loss, seconds))
+            if not self._student(index).is_file():
+                self._round(index)
         return self._student(self._settings.rounds)
+
+    def _round(self, index: int) -> None:
+        """Gathers what is missing, fits, and notes the figures."""
+        started = time.perf_counter()
+        there = self._data(index).is_file()
+        gathered = storage.load(self._data(index)) if there else self._gather(index)
+        loss = self._fit(index, self._student(index))
+        rate, seconds = float(gathered.succeeded.mean()), round(time.perf_counter() - started, 1)
+        self._note(RoundFigures(index, len(gathered), gathered.frames, rate, loss, seconds))
 
     def _gather(self, index: int) -> Episodes:
         """Runs the episodes of a round and saves them."""

@@ -79,7 +79,7 @@ class FitSettings:
         loss_knee: of smooth-L1, in normalised units.
     """
 
-    copies: int = 6
+    copies: int = 8
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -108,9 +108,9 @@ class TrainSettings:
     robot: str = "hebi_chopsticks"
     seed: int = 0
     keypoints: int = 12
-    demonstrations: int = 300
+    demonstrations: int = 400
     rounds: int = 4
-    round_episodes: int = 150
+    round_episodes: int = 100
     expert_share: float = 0.5
     round_steps: int = 4000
     final_steps: int = 30000

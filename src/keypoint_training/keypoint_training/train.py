@@ -34,6 +34,8 @@ from keypoint_training.rng import scene_seed
 from keypoint_training.run_folder import load_settings, save_settings
 from keypoint_training.settings import TrainSettings
 
+SCENES = 200  # to evaluate on, per grade of tracks
+
 
 def train(
     folder: Path, settings: TrainSettings, workers: int, scenes: int, checkpoint: Path, bars: Bars
@@ -56,14 +58,15 @@ def train(
         weights = Dagger(folder, settings, world.camera.intrinsics, crew, bars.show).run()
         figures = evaluate(crew, settings, weights, scenes, bars.show)
     seconds = round(time.perf_counter() - started, 1)
+    command = training_command(settings, scenes)
     training = {
-        "command": training_command(settings),
+        "command": command,
         "seed": settings.seed,
         "git": git_revision(),
         "episodes": settings.episodes,
         "scenes": f"{scene_seed(settings.seed, 0)} .. {scene_seed(settings.seed, settings.episodes - 1)}",
     }
-    metrics = {"without_rendering": {"command": training_command(settings), "scenes": f"0 .. {scenes - 1}", **figures}}
+    metrics = {"without_rendering": {"command": command, "scenes": f"0 .. {scenes - 1}", **figures}}
     export_checkpoint(checkpoint, world, reference, pixels, load_student(weights), settings, training, metrics)
     world.close()
     LOG.info("checkpoint: %s", checkpoint)
@@ -71,13 +74,15 @@ def train(
     return figures
 
 
-def training_command(settings: TrainSettings) -> str:
-    """The command that makes these weights."""
+def training_command(settings: TrainSettings, scenes: int) -> str:
+    """The command that makes these weights and figures."""
     default = TrainSettings()
     words = ["python -m keypoint_training.train", f"--task {settings.task}", f"--seed {settings.seed}"]
     for name in ("robot", "demonstrations", "rounds", "round_episodes", "round_steps", "final_steps"):
         if getattr(settings, name) != getattr(default, name):
             words.append(f"--{name.replace('_', '-')} {getattr(settings, name)}")
+    if scenes != SCENES:
+        words.append(f"--scenes {scenes}")
     return " ".join(words)
 
 
@@ -133,7 +138,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--round-steps", type=int, default=default.round_steps, help="optimiser steps per round")
     parser.add_argument("--final-steps", type=int, default=default.final_steps, help="optimiser steps at the end")
     parser.add_argument("--workers", type=int, default=2, help="processes; the weights do not depend on it")
-    parser.add_argument("--scenes", type=int, default=200, help="unseen scenes to evaluate on, per grade of tracks")
+    parser.add_argument("--scenes", type=int, default=SCENES, help="unseen scenes to evaluate on, per grade of tracks")
     parser.add_argument("--output", type=Path, help="checkpoint folder (default: <models>/<task>/dagger)")
     parser.add_argument("--resume", type=Path, help="run folder to go on with; its settings are used")
     return parser.parse_args(arguments)

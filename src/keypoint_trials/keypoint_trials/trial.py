@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from keypoint_interfaces.action import RunTrial
-from keypoint_interfaces.msg import ArmState, StageTiming, TaskStatus, TrialState
+from keypoint_interfaces.msg import ArmState, Keypoints, StageTiming, TaskStatus, TrialState
 
 from keypoint_core.errors import KeypointError
 from keypoint_ros.conversions import from_stamp
-from keypoint_trials.trial_graph import GraphError, TrialGraph
+from keypoint_trials.trial_graph import GraphError, NoFrameError, TrialGraph
 
 Result = RunTrial.Result
 _TELL_PERIOD = 0.1  # between two states of the same phase [s]
@@ -131,15 +131,11 @@ class Trial:
             answer = self._graph.reset_world(self.request.seed, self.request.condition, Result.RESET)
             self._result.pose, since = answer.pose, from_stamp(answer.stamp)
         self._since = since
-        self._enter(TrialState.PHASE_LOCATE)
-        self._keypoints = self._graph.locate(since, Result.LOCATE, self._settings.locate_timeout)
-        self._result.keypoints_located = sum(status == 0 for status in self._keypoints.status)
         self._check()
 
     def _go_home(self) -> None:
-        self._wait(
-            lambda: self._graph.arm is not None, 5.0, Result.ARM, "the arm publishes no state; is its node running?"
-        )
+        now = self._graph.now()  # older states tell of stops that were released since
+        self._wait(lambda: self._arm_since(now), 5.0, Result.ARM, "the arm publishes no state; is its node running?")
         self._check()
         if self._at_home():
             return
@@ -148,6 +144,9 @@ class Trial:
         self._wait(lambda: self._mode() == ArmState.MODE_HOME, 5.0, Result.HOME, "the arm did not start to move home")
         self._wait(self._at_home, self._settings.home_timeout, Result.HOME, "the arm did not reach home in time")
 
+    def _arm_since(self, stamp: int) -> bool:
+        return self._graph.arm is not None and from_stamp(self._graph.arm.header.stamp) > stamp
+
     def _at_home(self) -> bool:
         self._check()
         return self._graph.arm is not None and self._graph.arm.at_home and self._mode() == ArmState.MODE_HOLD
@@ -155,12 +154,29 @@ class Trial:
     def _mode(self) -> int | None:
         return self._graph.arm.mode if self._graph.arm else None
 
+    def _start_tracking(self) -> None:
+        """Locates and starts to track, on a later frame when the tracker had not got the first one."""
+        deadline = time.monotonic() + self._settings.locate_timeout
+        since = self._since
+        while True:
+            self._enter(TrialState.PHASE_LOCATE)
+            keypoints = self._graph.locate(since, Result.LOCATE, self._settings.locate_timeout)
+            self._result.keypoints_located = sum(status == Keypoints.VISIBLE for status in keypoints.status)
+            self._check()
+            self._enter(TrialState.PHASE_TRACK)
+            self._graph.trigger("policy/reset", Result.POLICY)
+            self._graph.engage(COMMANDER, Result.ARM)
+            self._graph.restart_watch()
+            try:
+                self._graph.start_tracking(keypoints, Result.TRACK, timeout=1.0)
+            except NoFrameError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
     def _act(self) -> None:
-        self._enter(TrialState.PHASE_TRACK)
-        self._graph.trigger("policy/reset", Result.POLICY)
-        self._graph.engage(COMMANDER, Result.ARM)
-        self._graph.restart_watch()
-        self._graph.start_tracking(self._keypoints, Result.TRACK, self._settings.locate_timeout)
+        self._start_tracking()
         self._acting_since = self._graph.now()
         self._enter(TrialState.PHASE_ACT)
         while True:

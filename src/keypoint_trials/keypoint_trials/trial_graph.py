@@ -29,6 +29,10 @@ class GraphError(KeypointError):
         self.code = code
 
 
+class NoFrameError(GraphError):
+    """A stage has not got the frame that it was asked about."""
+
+
 @dataclass
 class Stage:
     """Newest exposure that a stage has dealt with [ns], and when that was by the steady clock [s]."""
@@ -40,14 +44,14 @@ class Stage:
 class TrialGraph:
     """Subscriptions kept up to date by the executor; calls made from the trial's thread."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, lockstep: bool) -> None:
         self.changed = threading.Condition()
         self.arm: ArmState | None = None
         self.arm_when = 0.0
         self.task: TaskStatus | None = None
         self.visible = self.total = 0
         self.stages = {name: Stage() for name in STAGES}
-        self._node = node
+        self._node, self._lockstep = node, lockstep
         stream = SUBSCRIBE_STREAM_LOSSLESS
         node.create_subscription(ArmState, "arm/state", self._on_arm, stream)
         node.create_subscription(TaskStatus, "task/status", self._on_task, LATCHED)
@@ -98,14 +102,21 @@ class TrialGraph:
             self.stages = {name: Stage(stage.stamp) for name, stage in self.stages.items()}
 
     def silent_stage(self, limit: float) -> str | None:
-        """The stage at fault when no command from a new frame was applied for `limit` seconds; None while all goes on."""
+        """The stage at fault when no command from a new frame was applied for `limit` seconds; None while all goes on.
+
+        It is the stage furthest behind the one before it. In lockstep all wait for it, also the camera; else a camera
+        that is silent itself is at fault, for a frame that was lost on the way counts as nothing beside that.
+        """
         with self.changed:
-            if time.monotonic() - self.stages[StageTiming.ARM].when < limit:
+            now, camera = time.monotonic(), self.stages[StageTiming.CAMERA]
+            if now - self.stages[StageTiming.ARM].when < limit:
                 return None
-            for before, after in zip(STAGES[:-1], STAGES[1:], strict=True):
-                if self.stages[after].stamp < self.stages[before].stamp:
-                    return after
-            return STAGES[0]
+            if not self._lockstep and now - camera.when > limit / 2:
+                return StageTiming.CAMERA
+            pairs = zip(STAGES[:-1], STAGES[1:], strict=True)
+            behind = {after: self.stages[before].stamp - self.stages[after].stamp for before, after in pairs}
+            stage = max(behind, key=lambda name: behind[name])
+            return stage if behind[stage] > 0 else StageTiming.CAMERA
 
     def _call(self, client: Client, request: Any, code: int, timeout: float) -> Any:
         answer = self._answer(client, request, code, timeout)
@@ -123,7 +134,8 @@ class TrialGraph:
             with self.changed:
                 self.changed.wait(0.05)
         if answer.error_code:
-            raise GraphError(code, f"{client.srv_name}: {answer.error_msg}")
+            kind = NoFrameError if answer.error_code == no_frame else GraphError
+            raise kind(code, f"{client.srv_name}: {answer.error_msg}")
         return answer
 
     @staticmethod

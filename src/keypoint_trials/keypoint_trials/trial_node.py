@@ -54,7 +54,7 @@ class TrialNode(KeypointNode):
         super().__init__("trial")
         self._lock = threading.Lock()
         self._trial: Trial | None = None
-        self._graph = TrialGraph(self)
+        self._graph = TrialGraph(self, self.lockstep)
         self._states = self.create_publisher(TrialState, "trial/state", LATCHED)
         self.create_service(Judge, "~/judge", self._judge)
         self._server = ActionServer(
