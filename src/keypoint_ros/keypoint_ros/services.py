@@ -10,6 +10,8 @@ from rclpy.client import Client
 
 from keypoint_core.errors import KeypointError
 
+_ASK_AGAIN = 1.0  # [s]
+
 
 class ServiceCallError(KeypointError):
     """A service is not there, or did not answer in time."""
@@ -17,6 +19,9 @@ class ServiceCallError(KeypointError):
 
 def call(client: Client, request: Any, timeout: float) -> Any:
     """Calls and waits for the answer; the node must be spun by another thread.
+
+    A server that has only just been found may drop its first answer, because it has not found its client yet. So the
+    request is sent again every second: what is called here must be harmless to ask twice.
 
     Args:
         client: of the service.
@@ -30,9 +35,14 @@ def call(client: Client, request: Any, timeout: float) -> Any:
     if not client.wait_for_service(timeout_sec=timeout):
         raise ServiceCallError(f"service {client.srv_name} is not there after {timeout:g} s; is its node running?")
     answered = threading.Event()
-    future = client.call_async(request)
-    future.add_done_callback(lambda _: answered.set())
-    if not answered.wait(max(0.1, deadline - time.monotonic())):
-        client.remove_pending_request(future)
-        raise ServiceCallError(f"service {client.srv_name} did not answer within {timeout:g} s")
-    return future.result()
+    futures = []
+    try:
+        while not futures or time.monotonic() < deadline:
+            futures.append(client.call_async(request))
+            futures[-1].add_done_callback(lambda _: answered.set())
+            if answered.wait(min(_ASK_AGAIN, max(0.1, deadline - time.monotonic()))):
+                return next(future.result() for future in futures if future.done())
+    finally:
+        for future in futures:
+            client.remove_pending_request(future)
+    raise ServiceCallError(f"service {client.srv_name} did not answer within {timeout:g} s")

@@ -168,7 +168,7 @@ class Trial:
             self._graph.engage(COMMANDER, Result.ARM)
             self._graph.restart_watch()
             try:
-                self._graph.start_tracking(keypoints, Result.TRACK, timeout=1.0)
+                self._graph.start_tracking(keypoints, Result.TRACK)
             except NoFrameError:
                 if time.monotonic() > deadline:
                     raise

@@ -88,13 +88,23 @@ class TrialGraph:
     def locate(self, stamp: int, code: int, timeout: float) -> Keypoints:
         """Keypoints in a frame exposed at or after `stamp` [ns]; waits for such a frame."""
         request = Locate.Request(stamp=to_stamp(stamp))
-        return self._insist(self._locate, request, Locate.Response.NO_FRAME, code, timeout).keypoints
+        deadline = time.monotonic() + timeout
+        while True:
+            answer = self._answer(self._locate, request, code, timeout)
+            if answer.error_code != Locate.Response.NO_FRAME or time.monotonic() > deadline:
+                break
+            with self.changed:
+                self.changed.wait(0.05)
+        if answer.error_code:
+            raise GraphError(code, f"correspondence/locate: {answer.error_msg}")
+        return answer.keypoints
 
-    def start_tracking(self, keypoints: Keypoints, code: int, timeout: float) -> None:
-        """Starts the tracker; waits until it has the frame too."""
-        self._insist(
-            self._start, StartTracking.Request(keypoints=keypoints), StartTracking.Response.NO_FRAME, code, timeout
-        )
+    def start_tracking(self, keypoints: Keypoints, code: int) -> None:
+        """Starts the tracker; raises NoFrameError when it has not got the frame."""
+        answer = self._answer(self._start, StartTracking.Request(keypoints=keypoints), code, 5.0)
+        if answer.error_code:
+            kind = NoFrameError if answer.error_code == StartTracking.Response.NO_FRAME else GraphError
+            raise kind(code, f"tracker/start: {answer.error_msg}")
 
     def restart_watch(self) -> None:
         """Counts silence from now on."""
@@ -122,20 +132,6 @@ class TrialGraph:
         answer = self._answer(client, request, code, timeout)
         if answer.error_code:
             raise GraphError(code, f"{client.srv_name}: {answer.error_msg}")
-        return answer
-
-    def _insist(self, client: Client, request: Any, no_frame: int, code: int, timeout: float) -> Any:
-        """Calls again while the service has no frame."""
-        deadline = time.monotonic() + timeout
-        while True:
-            answer = self._answer(client, request, code, timeout)
-            if answer.error_code != no_frame or time.monotonic() > deadline:
-                break
-            with self.changed:
-                self.changed.wait(0.05)
-        if answer.error_code:
-            kind = NoFrameError if answer.error_code == no_frame else GraphError
-            raise kind(code, f"{client.srv_name}: {answer.error_msg}")
         return answer
 
     @staticmethod
