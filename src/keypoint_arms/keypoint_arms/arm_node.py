@@ -22,7 +22,7 @@ from keypoint_core.types import ActionChunk, RobotState
 from keypoint_ros.conversions import from_stamp, from_trajectory, to_header, to_joint_state, to_stamp
 from keypoint_ros.node import KeypointNode, run
 from keypoint_ros.parameters import declare_parameters
-from keypoint_ros.qos import COMMAND, PUBLISH_STREAM
+from keypoint_ros.qos import PUBLISH_STREAM, command
 from keypoint_ros.timing import TimingPublisher
 
 
@@ -45,7 +45,7 @@ class ArmNode(KeypointNode):
         self._states = self.create_publisher(JointState, "joint_states", PUBLISH_STREAM)
         self._arm_states = self.create_publisher(ArmState, "arm/state", PUBLISH_STREAM)
         self._timing = TimingPublisher(self, StageTiming.ARM)
-        self.create_subscription(JointTrajectory, "policy/action", self._on_action, COMMAND)
+        self.create_subscription(JointTrajectory, "policy/action", self._on_action, command(self.lockstep))
         self.create_service(Engage, "~/engage", self._engage)
         self.create_service(Trigger, "~/stop", self._stop)
         self.create_service(Trigger, "~/release", self._release)

@@ -21,7 +21,7 @@ from keypoint_core.states import StateHistory
 from keypoint_core.types import Keypoints, Observation
 from keypoint_ros.conversions import from_joint_state, from_keypoints, to_trajectory
 from keypoint_ros.node import KeypointNode, run
-from keypoint_ros.qos import COMMAND, subscribe_stream
+from keypoint_ros.qos import command, subscribe_stream
 from keypoint_ros.timing import TimingPublisher
 from keypoint_ros.worker import LatestWorker
 
@@ -53,7 +53,7 @@ class PolicyNode(KeypointNode):
         self._fresh = True
         self._action: JointTrajectory | None = None
         stream = subscribe_stream(self.lockstep)
-        self._publisher = self.create_publisher(JointTrajectory, "policy/action", COMMAND)
+        self._publisher = self.create_publisher(JointTrajectory, "policy/action", command(self.lockstep))
         self._timing = TimingPublisher(self, StageTiming.POLICY)
         self.create_subscription(JointState, "joint_states", self._on_state, stream)
         self.create_subscription(KeypointsMsg, "perception/keypoints", self._on_keypoints, stream)
@@ -82,8 +82,11 @@ class PolicyNode(KeypointNode):
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._waiting.clear()
         self._fresh, self._action = True, None
-        response.success = self.active
-        response.message = "" if self.active else "the policy is not active"
+        heard = self._publisher.get_subscription_count() > 0
+        response.success = self.active and heard
+        response.message = (
+            "" if response.success else "nobody listens to policy/action" if self.active else "not active"
+        )
         return response
 
     def _on_state(self, message: JointState) -> None:

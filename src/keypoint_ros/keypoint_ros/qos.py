@@ -21,6 +21,11 @@ COMMAND = _profile(1, reliable=True)
 LATCHED = _profile(1, reliable=True, latched=True)  # calibration, trial state
 
 
+def command(lockstep: bool) -> QoSProfile:
+    """The newest command in real time; every one of them in lockstep, where with an imposed latency several are under way."""
+    return SUBSCRIBE_STREAM_LOSSLESS if lockstep else COMMAND
+
+
 def subscribe_stream(lockstep: bool) -> QoSProfile:
     """Sensor-data QoS in real time; reliable in lockstep."""
     return SUBSCRIBE_STREAM_LOSSLESS if lockstep else SUBSCRIBE_STREAM

@@ -1,7 +1,7 @@
 """Dataset aggregation (Ross, Gordon and Bagnell, AISTATS 2011): the student drives, the expert labels every state.
 
 A run lives in a folder and is a function of its settings. Each round leaves its data (`round_<r>.npz`) and its student
-(`round_<r>.safetensors`); a run that is taken up again goes on behind the last file it finds, and ends in the same bits.
+(`round_<r>.safetensors`); a run that is taken up again goes on behind the last file it finds, to the same bits.
 """
 
 from __future__ import annotations

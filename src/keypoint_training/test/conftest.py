@@ -28,5 +28,5 @@ def settings():
         round_steps=150,
         final_steps=400,
         network=NetworkSettings(history=2, hidden=64, layers=2),
-        fit=FitSettings(copies=2, batch=64),
+        fit=FitSettings(copies=2, batch=64, learning_rate=4e-3),
     )

@@ -59,11 +59,12 @@ def mean_error(weights, episodes):
 
 
 def test_a_tiny_run_learns(whole_run, settings, pixels):
+    undisturbed = Disturbance(undisturbed=1.0)
+    jobs = [Job((9, 9, scene), Conditions(scene), NO_NOISE, 0.0, disturbance=undisturbed) for scene in (3, 4, 5)]
     with Crew(settings, pixels, 0) as crew:
-        job = Job((9, 9, 9), Conditions(3), NO_NOISE, 0.0, disturbance=Disturbance(undisturbed=1.0))
-        (fresh,) = crew.run([job])
-    assert fresh.status.outcome == Outcome.SUCCESS
-    assert mean_error(whole_run / FINAL, fresh.episodes) < 0.5
+        fresh = list(crew.run(jobs))
+    assert all(result.status.outcome == Outcome.SUCCESS for result in fresh)
+    assert np.mean([mean_error(whole_run / FINAL, result.episodes) for result in fresh]) < 0.75  # untrained: 1.1
 
 
 def test_figures_of_each_round_are_noted(whole_run, settings):
