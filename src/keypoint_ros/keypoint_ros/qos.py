@@ -18,12 +18,16 @@ PUBLISH_STREAM = _profile(5, reliable=True)  # images and states: whoever wants 
 SUBSCRIBE_STREAM = _profile(5, reliable=False)  # sensor data: newest first, never held up by a lost packet
 SUBSCRIBE_STREAM_LOSSLESS = _profile(10, reliable=True)  # lockstep, where the simulation waits for every message
 COMMAND = _profile(1, reliable=True)
+COMMAND_LOSSLESS = _profile(30, reliable=True, latched=True)
 LATCHED = _profile(1, reliable=True, latched=True)  # calibration, trial state
 
 
 def command(lockstep: bool) -> QoSProfile:
-    """The newest command in real time; every one of them in lockstep, where with an imposed latency several are under way."""
-    return SUBSCRIBE_STREAM_LOSSLESS if lockstep else COMMAND
+    """The newest command only; in lockstep each of the last ones, also for an arm that found their sender late.
+
+    There the arm takes the one command that the simulation awaits, which an imposed latency makes an older one.
+    """
+    return COMMAND_LOSSLESS if lockstep else COMMAND
 
 
 def subscribe_stream(lockstep: bool) -> QoSProfile:

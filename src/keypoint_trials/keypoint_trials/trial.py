@@ -164,7 +164,7 @@ class Trial:
             self._result.keypoints_located = sum(status == Keypoints.VISIBLE for status in keypoints.status)
             self._check()
             self._enter(TrialState.PHASE_TRACK)
-            self._graph.trigger("policy/reset", Result.POLICY, patience=5.0)
+            self._graph.trigger("policy/reset", Result.POLICY)
             self._graph.engage(COMMANDER, Result.ARM)
             self._graph.restart_watch()
             try:

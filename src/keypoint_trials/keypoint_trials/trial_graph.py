@@ -68,17 +68,11 @@ class TrialGraph:
         """Time of the graph's clock [ns]."""
         return int(self._node.get_clock().now().nanoseconds)
 
-    def trigger(self, service: str, code: int, patience: float = 0.0) -> None:
-        """Calls a Trigger service; GraphError with `code` when it is not there, or still says no after `patience` [s]."""
-        deadline = time.monotonic() + patience
-        while True:
-            answer = self._answer(self._triggers[service], Trigger.Request(), code, 3.0)
-            if answer.success:
-                return
-            if time.monotonic() > deadline:
-                raise GraphError(code, f"{service}: {answer.message}")
-            with self.changed:
-                self.changed.wait(0.05)
+    def trigger(self, service: str, code: int) -> None:
+        """Calls a Trigger service; GraphError with `code` when it is not there or says no."""
+        answer = self._answer(self._triggers[service], Trigger.Request(), code, 3.0)
+        if not answer.success:
+            raise GraphError(code, f"{service}: {answer.message}")
 
     def engage(self, commander: str, code: int) -> None:
         """Engages the arm to somebody, or to nobody."""
