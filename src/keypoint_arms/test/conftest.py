@@ -23,7 +23,7 @@ from keypoint_arms.arm_node import ArmNode  # noqa: E402
 from keypoint_core.arms.description import load_arm  # noqa: E402
 from keypoint_core.types import ActionChunk  # noqa: E402
 from keypoint_ros.conversions import to_header, to_stamp, to_trajectory  # noqa: E402
-from keypoint_ros.qos import COMMAND, SUBSCRIBE_STREAM_LOSSLESS  # noqa: E402
+from keypoint_ros.qos import SUBSCRIBE_STREAM_LOSSLESS, command  # noqa: E402
 
 ARM = load_arm("hebi_chopsticks")
 TICK = 10_000_000  # [ns]
@@ -34,6 +34,7 @@ class ArmBench:
 
     def __init__(self, *parameters: str, paced: bool = True) -> None:
         words = [word for parameter in parameters for word in ("-p", parameter)]
+        lockstep = "use_sim_time:=true" in parameters
         rclpy.init(args=["--ros-args", *words] if words else None)
         self.executor = SingleThreadedExecutor()
         self.node = rclpy.create_node("bench", use_global_arguments=False)
@@ -48,7 +49,7 @@ class ArmBench:
         subscribe(JointState, "joint_states", self.joints.append, lossless)
         subscribe(StageTiming, "timing", self.timings.append, 30)
         self.feedback = self.node.create_publisher(SimFeedback, "sim/feedback", SUBSCRIBE_STREAM_LOSSLESS)
-        self.actions = self.node.create_publisher(JointTrajectory, "policy/action", COMMAND)
+        self.actions = self.node.create_publisher(JointTrajectory, "policy/action", command(lockstep))
         self.arm = ArmNode()
         for node in (self.node, self.arm):
             self.executor.add_node(node)

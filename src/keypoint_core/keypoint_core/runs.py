@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from datetime import datetime
@@ -30,6 +31,13 @@ def new_run_folder(name: str, root: Path | None = None) -> Path:
     fresh.symlink_to(folder.name)
     os.replace(fresh, link)
     return folder
+
+
+def command_line() -> str:
+    """What this program was started by, for a person to repeat: without the folders of this machine."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = f"python -m {spec.name}" if spec else f"python {Path(sys.argv[0]).name}"
+    return shlex.join([*program.split(), *sys.argv[1:]])
 
 
 def git_revision() -> str:
@@ -83,7 +91,7 @@ def write_summary(
         **measured: whatever else the command measured, JSON-serialisable.
     """
     summary = {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "git": git_revision(),
         "seed": seed,
         "task": task,
