@@ -11,7 +11,6 @@ from keypoint_core.correspondence import CORRESPONDENCES
 from keypoint_core.errors import CheckpointError, CorrespondenceError
 from keypoint_core.parameters import parameter
 from keypoint_core.protocols import Correspondence
-from keypoint_core.types import Frame
 from keypoint_ros.conversions import from_stamp, to_keypoints
 from keypoint_ros.frames import FrameSubscriber, ReceivedFrame
 from keypoint_ros.node import KeypointNode, run
@@ -34,7 +33,7 @@ class CorrespondenceNode(KeypointNode):
         super().__init__("correspondence")
         self._checkpoint: Checkpoint | None = None
         self._correspondence: Correspondence | None = None
-        self._newest: Frame | None = None
+        self._newest: ReceivedFrame | None = None
         self._camera = FrameSubscriber(self, self._on_frame, self.report, depth=True, lockstep=self.lockstep)
         self.create_service(Locate, "~/locate", self._locate)
 
@@ -45,7 +44,7 @@ class CorrespondenceNode(KeypointNode):
 
     def _on_frame(self, received: ReceivedFrame) -> None:
         self.diagnostics.tick("frames")
-        self._newest = received.frame
+        self._newest = received
 
     def _locate(self, request: Locate.Request, response: Locate.Response) -> Locate.Response:
         if not self.active or self._correspondence is None or self._checkpoint is None:
@@ -54,11 +53,11 @@ class CorrespondenceNode(KeypointNode):
                 "the correspondence node is not active",
             )
             return response
-        frame = self._newest
-        if frame is None or frame.stamp < from_stamp(request.stamp):
+        if self._newest is None or self._newest.stamp < from_stamp(request.stamp):
             response.error_code = Locate.Response.NO_FRAME
             response.error_msg = "no frame since the stamp asked for; is the camera running, with depth?"
             return response
+        frame = self._newest.frame
         try:
             self._checkpoint.require_camera(frame.intrinsics)
             located = self._correspondence.locate(frame)

@@ -85,7 +85,7 @@ class TrackerNode(KeypointNode):
 
     def _on_frame(self, received: ReceivedFrame) -> None:
         self.diagnostics.tick("frames")
-        self._ring[received.frame.stamp] = received
+        self._ring[received.stamp] = received
         while len(self._ring) > self.parameters.ring:
             self._ring.popitem(last=False)
         if self._wanted and self._worker is not None:
@@ -124,7 +124,7 @@ class TrackerNode(KeypointNode):
             return
         if isinstance(item, _Start):
             self._begin(item)
-        elif self._session.active and item.frame.stamp > self._newest:
+        elif self._session.active and item.stamp > self._newest:
             self._track(item)
 
     def _begin(self, start: _Start) -> None:

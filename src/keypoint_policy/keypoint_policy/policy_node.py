@@ -82,11 +82,8 @@ class PolicyNode(KeypointNode):
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._waiting.clear()
         self._fresh, self._action = True, None
-        heard = self._publisher.get_subscription_count() > 0
-        response.success = self.active and heard
-        response.message = (
-            "" if response.success else "nobody listens to policy/action" if self.active else "not active"
-        )
+        response.success = self.active
+        response.message = "" if self.active else "the policy is not active"
         return response
 
     def _on_state(self, message: JointState) -> None:

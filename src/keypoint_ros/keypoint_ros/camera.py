@@ -21,11 +21,12 @@ class CameraPublisher:
         self._depth_info = node.create_publisher(CameraInfo, "camera/depth_registered/camera_info", LATCHED)
 
     def publish(self, frame: Frame) -> None:
-        """Publishes one frame."""
-        info = to_camera_info(frame.intrinsics, frame.stamp, frame.frame_id)
-        self._color_info.publish(info)
+        """Publishes one frame: its images first, for they are waited for."""
         self._color.publish(to_image(frame.color, "rgb8", frame.stamp, frame.frame_id))
         if frame.depth is not None:
-            self._depth_info.publish(info)
             depth = np.ascontiguousarray(frame.depth, dtype=np.float32)
             self._depth.publish(to_image(depth, "32FC1", frame.stamp, frame.frame_id))
+        info = to_camera_info(frame.intrinsics, frame.stamp, frame.frame_id)
+        self._color_info.publish(info)
+        if frame.depth is not None:
+            self._depth_info.publish(info)

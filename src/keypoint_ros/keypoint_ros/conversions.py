@@ -54,10 +54,7 @@ def color_from_image(message: Image) -> np.ndarray:
     Raises:
         InputError: another encoding, or less data than the size needs.
     """
-    channels = _CHANNELS.get(message.encoding)
-    if channels is None:
-        raise InputError(f"colour image: expected one of {', '.join(_CHANNELS)}, got '{message.encoding}'")
-    pixels = _rows(message, np.dtype(np.uint8), channels)
+    pixels = color_pixels(message)
     if message.encoding == "mono8":
         return np.repeat(pixels, 3, axis=2)
     rgb = pixels[..., :3]
@@ -70,14 +67,28 @@ def depth_from_image(message: Image) -> np.ndarray:
     Raises:
         InputError: another encoding, or less data than the size needs.
     """
-    order = ">" if message.is_bigendian else "<"
+    pixels = depth_pixels(message)
+    depth = pixels.astype(np.float32)
     if message.encoding == "32FC1":
-        depth = _rows(message, np.dtype(order + "f4"), 1)[..., 0].astype(np.float32)
-        return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(np.nan))
-    if message.encoding in _DEPTH_MILLIMETRES:
-        millimetres = _rows(message, np.dtype(order + "u2"), 1)[..., 0].astype(np.float32)
-        return np.where(millimetres > 0, millimetres * np.float32(1e-3), np.float32(np.nan))
-    raise InputError(f"depth image: expected 32FC1 [m] or 16UC1 [mm], got '{message.encoding}'")
+        depth[~((depth > 0) & (depth < np.inf))] = np.nan
+        return depth
+    return np.where(depth > 0, depth * np.float32(1e-3), np.float32(np.nan))
+
+
+def color_pixels(message: Image) -> np.ndarray:
+    """[H, W, channels] uint8 view of a colour image, as it is encoded; costs nothing. Errors as `color_from_image`."""
+    channels = _CHANNELS.get(message.encoding)
+    if channels is None:
+        raise InputError(f"colour image: expected one of {', '.join(_CHANNELS)}, got '{message.encoding}'")
+    return _rows(message, np.dtype(np.uint8), channels)
+
+
+def depth_pixels(message: Image) -> np.ndarray:
+    """[H, W] view of a depth image, as it is encoded; costs nothing. Errors as `depth_from_image`."""
+    kind = "f4" if message.encoding == "32FC1" else "u2"
+    if kind == "u2" and message.encoding not in _DEPTH_MILLIMETRES:
+        raise InputError(f"depth image: expected 32FC1 [m] or 16UC1 [mm], got '{message.encoding}'")
+    return _rows(message, np.dtype((">" if message.is_bigendian else "<") + kind), 1)[..., 0]
 
 
 def _rows(message: Image, dtype: np.dtype, channels: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from keypoint_core.errors import InputError
 from keypoint_core.types import Frame, Intrinsics
-from keypoint_ros.conversions import color_from_image, depth_from_image, from_camera_info, from_stamp
+from keypoint_ros.conversions import (
+    color_from_image,
+    color_pixels,
+    depth_from_image,
+    depth_pixels,
+    from_camera_info,
+    from_stamp,
+)
 from keypoint_ros.qos import LATCHED, subscribe_stream
 
 _WAITING = 8  # halves of frames kept while the other half is on its way
@@ -22,10 +30,26 @@ _SET_BACK = 1_000_000_000  # stamps that go back by more come from a clock that 
 
 @dataclass(frozen=True)
 class ReceivedFrame:
-    """A frame and when its last part came in, by the system clock [ns]."""
+    """A whole frame as it came in. Its images are only converted when `frame` is asked for.
 
-    frame: Frame
+    Attributes:
+        stamp: exposure [ns].
+        received: when its last part came in, by the system clock [ns].
+        color, depth: messages that were checked to be usable.
+        intrinsics: of the colour camera.
+    """
+
+    stamp: int
     received: int
+    color: Image
+    depth: Image | None
+    intrinsics: Intrinsics
+
+    @cached_property
+    def frame(self) -> Frame:
+        """The frame; the first time it costs some milliseconds."""
+        depth = depth_from_image(self.depth) if self.depth is not None else None
+        return Frame(self.stamp, color_from_image(self.color), depth, self.intrinsics, self.color.header.frame_id)
 
 
 class FrameSubscriber:
@@ -71,20 +95,19 @@ class FrameSubscriber:
         self._deliver()
 
     def _color(self, message: Image) -> None:
-        self._add("color", message, color_from_image)
+        self._add("color", message, color_pixels)
 
     def _depth_image(self, message: Image) -> None:
-        self._add("depth", message, depth_from_image)
+        self._add("depth", message, depth_pixels)
 
-    def _add(self, part: str, message: Image, convert: Callable[[Image], np.ndarray]) -> None:
+    def _add(self, part: str, message: Image, check: Callable[[Image], np.ndarray]) -> None:
         try:
-            image = convert(message)
+            check(message)
         except InputError as error:
             self._on_error(str(error))
             return
-        stamp = from_stamp(message.header.stamp)
-        entry = self._parts.setdefault(stamp, {})
-        entry[part], entry["frame_id"], entry["received"] = image, message.header.frame_id, time.time_ns()
+        entry = self._parts.setdefault(from_stamp(message.header.stamp), {})
+        entry[part], entry["received"] = message, time.time_ns()
         while len(self._parts) > _WAITING:
             del self._parts[next(iter(self._parts))]
         self._deliver()
@@ -101,9 +124,16 @@ class FrameSubscriber:
             if self._last - _SET_BACK < stamp <= self._last:
                 continue
             self._last = stamp
-            try:
-                frame = Frame(stamp, entry["color"], entry.get("depth"), self.intrinsics, entry["frame_id"])
-            except InputError as error:
-                self._on_error(str(error))
-                continue
-            self._on_frame(ReceivedFrame(frame, entry["received"]))
+            if self._fits(entry["color"]) and self._fits(entry.get("depth")):
+                parts = (entry["color"], entry.get("depth"))
+                self._on_frame(ReceivedFrame(stamp, entry["received"], *parts, self.intrinsics))
+
+    def _fits(self, image: Image | None) -> bool:
+        """Whether an image has the size that the calibration says; if not, that is told."""
+        k = self.intrinsics
+        if image is None or k is None or (image.width, image.height) == (k.width, k.height):
+            return True
+        self._on_error(
+            f"camera_info is for {k.width}x{k.height}, the {image.encoding} image has {image.width}x{image.height}"
+        )
+        return False

@@ -33,6 +33,7 @@ class KeypointNode(LifecycleNode):
     """
 
     Parameters: ClassVar[type]
+    coroutines: ClassVar[bool] = False  # callbacks that await; EventsExecutor (rclpy 9.1) would burn a core meanwhile
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -142,13 +143,19 @@ def run(make_node: Callable[[], KeypointNode]) -> None:
 
 def spin(node: KeypointNode, stopping: threading.Event) -> None:
     """Serves callbacks until told to stop, with the cheapest executor there is."""
-    try:
-        from rclpy.experimental import EventsExecutor
-
-        executor: Any = EventsExecutor()
-    except ImportError:  # Jazzy has none
-        executor = SingleThreadedExecutor()
+    executor = _make_executor(node)
     executor.add_node(node)
     while rclpy.ok() and not stopping.is_set():
         executor.spin_once(timeout_sec=0.1)  # EventsExecutor.spin() hangs where no callback ever comes
     executor.remove_node(node)
+
+
+def _make_executor(node: KeypointNode) -> Any:
+    if not node.coroutines:
+        try:
+            from rclpy.experimental import EventsExecutor
+
+            return EventsExecutor()
+        except ImportError:  # Jazzy has none
+            pass
+    return SingleThreadedExecutor()

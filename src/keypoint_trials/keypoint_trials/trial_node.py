@@ -49,6 +49,7 @@ class TrialNode(KeypointNode):
     """Action run_trial, topic trial/state, service ~/judge."""
 
     Parameters = TrialParameters
+    coroutines = True
 
     def __init__(self) -> None:
         super().__init__("trial")
