@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,6 +22,7 @@ from keypoint_core.errors import KeypointError
 from keypoint_core.runs import new_run_folder
 from keypoint_trials.console import make_console
 from keypoint_trials.figure import Trial
+from keypoint_trials.latency import merge
 from keypoint_trials.records import OUTCOMES, TrialRecord, write_record
 from keypoint_trials.report import console_table, load_trials, summarise, write_pictures
 
@@ -114,12 +116,19 @@ def main() -> None:
     console.print(f"  {run}/summary.json")
 
 
-def _by_mode(trials: list[Trial], modes: list[str]) -> dict[str, dict[str, int]]:
-    """Mode -> trials, and outcome -> count."""
+def _by_mode(trials: list[Trial], modes: list[str]) -> dict[str, dict[str, Any]]:
+    """Mode -> trials, outcome -> count, and what its latency was."""
     table = {}
     for mode in modes:
-        outcomes = [trial.record.outcome for trial in trials if trial.record.mode == mode]
-        table[mode] = {"trials": len(outcomes), **{name: outcomes.count(name) for name in OUTCOMES if name in outcomes}}
+        own = [trial for trial in trials if trial.record.mode == mode]
+        outcomes = [trial.record.outcome for trial in own]
+        latencies = merge(trial.latencies for trial in own)
+        table[mode] = {
+            "trials": len(own),
+            **{name: outcomes.count(name) for name in OUTCOMES if name in outcomes},
+            "latency_ms": latencies.table(),
+            "overhead_ms": latencies.overhead_ms(),
+        }
     return table
 
 
