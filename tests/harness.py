@@ -100,7 +100,7 @@ class Graph:
             os.environ["ROS_DOMAIN_ID"] = self._before
 
     def until(self, ready: Callable[[], Any], timeout: float, what: str) -> Any:
-        """Waits until `ready` gives something true, and returns it; looks whenever a message comes."""
+        """Waits until `ready` gives something true, and returns it; looks often, and leaves time to listen."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while not (result := ready()):
@@ -108,7 +108,7 @@ class Graph:
                     trial = self.last("trial/state")
                     said = trial.message if trial else "nothing"
                     raise AssertionError(f"{what} did not happen in {timeout:g} s; trial: '{said}'; {self._states()}")
-                self._changed.wait(0.05)
+                self._changed.wait(0.02)
         return result
 
     def until_ready(self, timeout: float = 60.0) -> None:
@@ -179,7 +179,6 @@ class Graph:
         def listen(message: Any) -> None:
             with self._changed:
                 self.heard[name].append((time.monotonic(), message))
-                self._changed.notify_all()
 
         return listen
 
