@@ -88,7 +88,9 @@ class ControlLoop:
     def engage(self, commander: str) -> bool:
         """See `ArmController.engage`."""
         with self._changed:
-            self._chunks.clear()
+            if not self._lockstep:  # there it is the exposure that tells which chunk is meant, whenever it came
+                self._chunks.clear()
+            self._changed.notify_all()
             return self._controller.engage(commander, self._now if self._lockstep else time.monotonic_ns())
 
     def command(self, action: Callable[[ArmController], object]) -> object:

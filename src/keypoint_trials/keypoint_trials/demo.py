@@ -112,8 +112,16 @@ def main() -> None:
     except KeypointError as error:
         sys.exit(f"demo: {error}")
     known = {"seed": args.seed, "task": args.task, "robot": args.robot, "condition": args.condition}
+    known |= {"method": _method(request), "mode": ",".join(modes)}
     summarise(run, trials, **known, by_mode=_by_mode(trials, modes))
     console.print(f"  {run}/summary.json")
+
+
+def _method(request: DemoRequest) -> str:
+    """The last part of the checkpoint's name, `<task>/<method>`."""
+    graph = build_graph("sim_robot", SystemOptions(robot=request.robot, task=request.task))
+    policy = next(spec for spec in graph if spec.name == "policy")
+    return Path(str(policy.parameters["checkpoint"])).name
 
 
 def _by_mode(trials: list[Trial], modes: list[str]) -> dict[str, dict[str, Any]]:

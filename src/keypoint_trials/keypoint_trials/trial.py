@@ -165,8 +165,6 @@ class Trial:
             self._check()
             self._enter(TrialState.PHASE_TRACK)
             self._graph.trigger("policy/reset", Result.POLICY)
-            self._graph.engage(COMMANDER, Result.ARM)
-            self._graph.restart_watch()
             try:
                 self._graph.start_tracking(keypoints, Result.TRACK)
             except NoFrameError:
@@ -177,6 +175,9 @@ class Trial:
 
     def _act(self) -> None:
         self._start_tracking()
+        self._graph.restart_watch()
+        # Last, because in lockstep it starts the world: what missed the first frame would never get it.
+        self._graph.engage(COMMANDER, Result.ARM)
         self._acting_since = self._graph.now()
         self._enter(TrialState.PHASE_ACT)
         while True:
