@@ -162,18 +162,32 @@ class Graph:
     def until_moving(self, timeout: float = 60.0) -> None:
         """Waits until the arm moves under a command that derives from a frame."""
 
-        def moving() -> bool:
-            state = self.last("arm/state")
-            moves = any(abs(v) > 0.05 for v in state.applied_velocity)
-            return bool(moves and state.mode == ArmState.MODE_FOLLOW and state.observation.sec)
+        self.until(self._moving, timeout, "motion under the policy")
 
-        self.until(moving, timeout, "motion under the policy")
+    def moving_trial(self, seed: int, attempts: int = 3) -> Any:
+        """Starts a trial and returns its handle once the arm moves.
+
+        A trial that ends with an error before is started anew: right after the start nodes may not have found each
+        other, which the trial says and which is not what is tested here.
+        """
+        for _ in range(attempts):
+            handle = self.send_trial(seed)
+            ended = handle.get_result_async()
+            self.until(lambda done=ended.done: self._moving() or done(), 60.0, "motion or the end of the trial")
+            if not ended.done():
+                return handle
+        raise AssertionError(f"no trial out of {attempts} came to move the arm: {self.last('trial/state').message}")
 
     def clear(self) -> None:
         """Forgets what was heard."""
         with self._changed:
             for messages in self.heard.values():
                 messages.clear()
+
+    def _moving(self) -> bool:
+        state = self.last("arm/state")
+        moves = any(abs(v) > 0.05 for v in state.applied_velocity)
+        return bool(moves and state.mode == ArmState.MODE_FOLLOW and state.observation.sec)
 
     def _listener(self, name: str) -> Callable[[Any], None]:
         def listen(message: Any) -> None:

@@ -3,7 +3,7 @@
 import signal
 
 from keypoint_interfaces.action import RunTrial
-from keypoint_interfaces.msg import ArmState, TrialState
+from keypoint_interfaces.msg import ArmState
 
 from harness import Graph, make_graph, with_parameters
 from keypoint_bringup.graph import NodeSpec, SystemOptions, sim_graph
@@ -39,9 +39,7 @@ def test_killed_camera_ends_in_a_hold(tmp_path):
     with replaying_graph(tmp_path, record_trial(tmp_path)) as graph:
         graph.until_ready()
         graph.until(lambda: graph.heard["timing"], 30.0, "frames")
-        handle = graph.send_trial(SEED)
-        graph.until_phase(TrialState.PHASE_ACT)
-        graph.until_moving()
+        handle = graph.moving_trial(SEED)
         graph.clear()
         graph.system.kill("camera", signal.SIGKILL)
         graph.until(lambda: any(ArmState.REASON_STALE in s.reasons for _, s in graph.heard["arm/state"]), 3.0, "STALE")

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from keypoint_interfaces.action import RunTrial
-from keypoint_interfaces.msg import ArmState, TrialState
+from keypoint_interfaces.msg import ArmState
 from keypoint_interfaces.srv import Engage
 from trajectory_msgs.msg import JointTrajectory
 
@@ -39,9 +39,7 @@ def acting(graph):
             graph.call_until_answered(f"{name}/reset")
     graph.until_ready()
     graph.call("arm/release")
-    handle = graph.send_trial(7)
-    graph.until_phase(TrialState.PHASE_ACT)
-    graph.until_moving()
+    handle = graph.moving_trial(7)
     yield graph, handle
     graph.call("arm/release")
     if handle.status <= 3:  # still running
