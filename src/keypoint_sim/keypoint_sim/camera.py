@@ -24,6 +24,7 @@ class Snapshot:
         stamp: exposure [ns].
         seed, tick: choose the sensor's noise.
         qpos: generalised positions of the whole model.
+        mocap: [M, 7] positions [m] and quaternions of the bodies that are moved by hand.
         look: textures and light.
         camera: optical frame in the world [4, 4].
     """
@@ -32,6 +33,7 @@ class Snapshot:
     seed: int
     tick: int
     qpos: Float64
+    mocap: Float64
     look: Look
     camera: Float64
 
@@ -81,7 +83,7 @@ class SnapshotCamera:
         self._thread.shutdown()
 
     def _capture(self, snapshot: Snapshot) -> Frame:
-        color, depth = self._renderer.draw(View(snapshot.qpos, snapshot.look, snapshot.camera))
+        color, depth = self._renderer.draw(View(snapshot.qpos, snapshot.mocap, snapshot.look, snapshot.camera))
         if self._sensor:
             color, depth = self._sensor.expose(color, depth, snapshot.seed, snapshot.tick)
         return Frame(snapshot.stamp, color, depth, self._settings.intrinsics)

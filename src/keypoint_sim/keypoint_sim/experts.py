@@ -15,11 +15,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.types import ActionChunk, ArmCommand, Float64
 from keypoint_sim.kinematics import ArmKinematics
-from keypoint_sim.tasks.base import Outcome, TaskStatus
+from keypoint_sim.tasks.base import Outcome, TaskStatus, Tool
 
 if TYPE_CHECKING:
     from keypoint_sim.world import World
@@ -35,31 +36,34 @@ class Expert:
     def __init__(self, world: World) -> None:
         self._world = world
         self._arm = ArmKinematics(world.model, world.robot)
+        self._gripper = world.robot.gripper()
 
     def reset(self) -> None:
         """Nothing is kept between calls; the one bit of memory lives in the task."""
 
     def act(self) -> ActionChunk:
         """The chunk from the present state: joint targets [T, D] at stamp + (i + 1) dt."""
-        state = self._world.state()
-        joints, position = state.position, self._arm.forward(state.position)[0]
+        state, task = self._world.state(), self._world.task
+        joints, opening = state.position, self._gripper.opening(state.gripper)
+        position, rotation = self._arm.forward(joints)
         targets, grips = [], []
         for _ in range(HORIZON):
-            wish = self._world.task.waypoint(self._world.data, position)
+            wish = task.waypoint(self._world.data, Tool(position, rotation, opening, self._gripper))
             position = advance(position, wish.position, wish.speed)
-            joints, position = self._reach(position, joints)
+            rotation = turn(rotation, wish.rotation, wish.turn_speed)
+            joints, position, rotation = self._reach(position, rotation, joints)
             targets.append(joints)
-            grips.append(wish.gripper)
+            grips.append(self._gripper.position(wish.opening))
         return ActionChunk(state.stamp, DT, np.array(targets), np.array(grips))
 
-    def _reach(self, position: Float64, joints: Float64) -> tuple[Float64, Float64]:
-        """Joint angles toward a TCP position, cut to the joints' speeds, and the position they give."""
-        solution, _ = self._arm.solve(position, joints, iterations=12)
+    def _reach(self, position: Float64, rotation: Float64, joints: Float64) -> tuple[Float64, Float64, Float64]:
+        """Joint angles toward a TCP pose, cut to the joints' speeds, and the pose that they give."""
+        solution, _ = self._arm.solve(position, joints, rotation, iterations=12)
         change = solution - joints
         room = self._arm.arm.velocity * DT * 0.95
         scale = min(1.0, float((room / np.maximum(np.abs(change), 1e-9)).min()))
         joints = joints + scale * change
-        return joints, self._arm.forward(joints)[0]
+        return joints, *self._arm.forward(joints)
 
 
 def advance(position: Float64, goal: Float64, speed: float) -> Float64:
@@ -68,6 +72,15 @@ def advance(position: Float64, goal: Float64, speed: float) -> Float64:
     distance = float(np.linalg.norm(way))
     step = min(speed * DT, distance * DT / SLOW_DOWN)
     return position + way * (step / distance) if distance > 1e-6 else position.copy()
+
+
+def turn(rotation: Float64, goal: Float64, speed: float) -> Float64:
+    """One step of DT toward a goal rotation [3, 3], at most at `speed` [rad/s]."""
+    way = Rotation.from_matrix(goal @ rotation.T).as_rotvec()
+    angle = float(np.linalg.norm(way))
+    if angle <= speed * DT:
+        return goal
+    return Rotation.from_rotvec(way * (speed * DT / angle)).as_matrix() @ rotation
 
 
 class ChunkPlayer:

@@ -7,9 +7,9 @@ import numpy as np
 
 from keypoint_core.types import Float64
 from keypoint_sim.robots import RobotSpec
+from keypoint_sim.tasks.base import TOOL_DOWN
 
 DAMPING = 1e-4  # of the least squares [m^2 and rad^2 alike]
-TOOL_DOWN = np.diag([1.0, -1.0, -1.0])  # z of the TCP down, its x along the world's
 
 
 class ArmKinematics:

@@ -28,11 +28,13 @@ class View:
 
     Attributes:
         qpos: generalised positions of the model.
+        mocap: [M, 7] positions [m] and quaternions of the bodies that are moved by hand.
         look: textures and light.
         camera: optical frame in the world [4, 4].
     """
 
     qpos: Float64
+    mocap: Float64
     look: Look
     camera: Float64
 
@@ -86,6 +88,7 @@ class Renderer:
         if view.look != self._look:
             self._apply(view.look)
         self._data.qpos[:] = view.qpos
+        self._data.mocap_pos[:], self._data.mocap_quat[:] = view.mocap[:, :3], view.mocap[:, 3:]
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)

@@ -20,6 +20,12 @@ class Stream(IntEnum):
     REFERENCE = 5
     OBJECT_TEXTURE = 6
     NOISE_BANK = 7
+    DISTRACTORS = 8
+    CAMERA = 9
+    OCCLUDER = 10
+    NUDGE = 11
+    EXPOSURES = 12
+    CLUTTER = 13
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:

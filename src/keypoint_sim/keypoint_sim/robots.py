@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from keypoint_core.arms.description import ArmDescription, load_arm
-from keypoint_core.errors import UnknownNameError
+from keypoint_core.arms.description import ArmDescription, GripperDescription, load_arm
+from keypoint_core.errors import InputError, UnknownNameError
 from keypoint_core.types import Float64
+from keypoint_sim.grippers import Chopsticks, Gripper
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -25,12 +27,14 @@ class RobotSpec:
         base_body: root body of its MJCF.
         tcp_site: site of its MJCF at the tool centre point, z outward.
         base: position of the base in the world [m], axes parallel to the world's.
+        make_gripper: geometry of the gripper, from its description.
     """
 
     name: str
     base_body: str
     tcp_site: str
     base: tuple[float, float, float]
+    make_gripper: Callable[[GripperDescription], Gripper]
 
     def mjcf(self) -> str:
         """The MJCF document."""
@@ -39,6 +43,17 @@ class RobotSpec:
     def description(self) -> ArmDescription:
         """Joints, limits and home."""
         return load_arm(self.name)
+
+    def gripper(self) -> Gripper:
+        """Geometry of the gripper.
+
+        Raises:
+            InputError: the description has no gripper.
+        """
+        description = self.description().gripper
+        if description is None:
+            raise InputError(f"robot '{self.name}' has no gripper in its description; every simulated robot needs one")
+        return self.make_gripper(description)
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,9 @@ class ArmAddresses:
 
 
 ROBOTS = {
-    "hebi_chopsticks": RobotSpec("hebi_chopsticks", base_body="hebi_base", tcp_site="tcp", base=(0.0, 0.0, 0.24)),
+    "hebi_chopsticks": RobotSpec(
+        "hebi_chopsticks", base_body="hebi_base", tcp_site="tcp", base=(0.0, 0.0, 0.24), make_gripper=Chopsticks
+    ),
 }
 
 

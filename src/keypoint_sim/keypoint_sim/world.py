@@ -28,16 +28,21 @@ from keypoint_sim.truth import Projector, ReferenceView, SurfacePoints, pick
 
 @dataclass(frozen=True)
 class SceneInfo:
-    """What was put up. The pose is privileged.
+    """What was put up. The poses are privileged.
 
     Attributes:
         seed, condition: that give this scene again.
-        pose: x [m], y [m], yaw [rad] of the task object in the world.
+        poses: x [m], y [m], yaw [rad] in the world of each object that the task places; the task object's is the first.
     """
 
     seed: int
     condition: str
-    pose: tuple[float, float, float]
+    poses: tuple[tuple[float, float, float], ...]
+
+    @property
+    def pose(self) -> tuple[float, float, float]:
+        """Of the task object."""
+        return self.poses[0]
 
 
 class World:
@@ -72,21 +77,25 @@ class World:
         self._projector: tuple[SurfacePoints, Projector] | None = None
         self.reset(0)
 
-    def reset(self, seed: int, condition: str = "rp") -> SceneInfo:
+    def reset(self, seed: int, condition: str = "rp", poses: Float64 | None = None) -> SceneInfo:
         """Puts up the scene of a seed, the arm at home and at rest.
+
+        Args:
+            seed: of everything random.
+            condition: presets and disturbances joined by "+".
+            poses: [K, 3] (x [m], y [m], yaw [rad]) of the objects that the task places; None draws them.
 
         Raises:
             UnknownNameError: unknown condition; the message lists the known ones.
-            InputError: negative seed.
+            InputError: negative seed; poses out of reach, with the ranges that are not.
         """
-        self._look = sample_look(condition, seed)
-        self._seed, self._tick = seed, 0
-        pose = self.task.sample_pose(generator(seed, Stream.POSE))
-        self._put(self.data, pose)
+        look, rng = sample_look(condition, seed), generator(seed, Stream.POSE)
+        poses = self.task.sample(rng) if poses is None else self.task.check(poses)
+        self._look, self._seed, self._tick = look, seed, 0
+        self._put(self.data, poses)
         self.task.reset(self.data)
         self._status = TaskStatus(Outcome.RUNNING)
-        x, y, yaw = (float(v) for v in pose)
-        return SceneInfo(seed, condition.lower(), (x, y, yaw))
+        return SceneInfo(seed, condition.lower(), tuple((float(x), float(y), float(yaw)) for x, y, yaw in poses))
 
     @property
     def stamp(self) -> int:
@@ -130,7 +139,10 @@ class World:
 
     def snapshot(self) -> Snapshot:
         """What a picture of the present moment needs."""
-        return Snapshot(self.stamp, self._seed, self._tick, self.data.qpos.copy(), self._look, self.camera_pose)
+        data = self.data
+        return Snapshot(
+            self.stamp, self._seed, self._tick, data.qpos.copy(), _mocap(data), self._look, self.camera_pose
+        )
 
     def capture(self, snapshot: Snapshot | None = None) -> Frame:
         """Colour and registered depth with the sensor's failures; a function of the snapshot alone.
@@ -151,7 +163,7 @@ class World:
     def reference(self) -> ReferenceView:
         """The reference picture: nominal pose, arm at home, other textures, light and camera jitter than deployment."""
         data, camera = self._reference_state()
-        frame = self._draw(Snapshot(0, 0, 0, data.qpos.copy(), REFERENCE, camera))
+        frame = self._draw(Snapshot(0, 0, 0, data.qpos.copy(), _mocap(data), REFERENCE, camera))
         return ReferenceView(frame, np.linalg.inv(camera))
 
     def attach(self, pixels: Float64) -> SurfacePoints:
@@ -171,17 +183,17 @@ class World:
             self._shutter.close()
             self._shutter = None
 
-    def _put(self, data: mujoco.MjData, pose: Float64) -> None:
+    def _put(self, data: mujoco.MjData, poses: Float64) -> None:
         mujoco.mj_resetData(self.model, data)
         arm = self._addresses
         data.qpos[arm.qpos] = data.ctrl[arm.servos] = self.arm.home
         data.qpos[arm.gripper_qpos] = data.ctrl[arm.gripper_servo] = self.arm.gripper_home
-        self.task.place(data, pose)
+        self.task.place(data, poses)
         mujoco.mj_forward(self.model, data)
 
     def _reference_state(self) -> tuple[mujoco.MjData, Float64]:
         data = mujoco.MjData(self.model)
-        self._put(data, self.task.nominal_pose())
+        self._put(data, self.task.nominal())
         return data, jitter(self.camera_pose, generator(0, Stream.REFERENCE))
 
     def _judge(self) -> None:
@@ -197,3 +209,8 @@ class World:
         if self._shutter is None:
             self._shutter = SnapshotCamera(self.model, self.camera)
         return self._shutter.capture(snapshot)
+
+
+def _mocap(data: mujoco.MjData) -> Float64:
+    """[M, 7] positions and quaternions of the bodies that are moved by hand."""
+    return np.concatenate([data.mocap_pos, data.mocap_quat], axis=1)

@@ -4,10 +4,11 @@ import pytest
 
 from keypoint_core.arms.description import load_arm
 from keypoint_core.arms.kinematics import SerialChain
-from keypoint_sim.kinematics import TOOL_DOWN, ArmKinematics
+from keypoint_sim.kinematics import ArmKinematics
 from keypoint_sim.objects import clock
 from keypoint_sim.robots import load_robot
-from keypoint_sim.tasks.clock_button import HOVER, POSE_HIGH, POSE_LOW, PRESS_DEPTH
+from keypoint_sim.tasks.base import TOOL_DOWN
+from keypoint_sim.tasks.clock_button import CLOCK, HOVER, PRESS_DEPTH
 from keypoint_sim.world import World
 
 HRDF = """
@@ -54,13 +55,13 @@ def test_home_points_straight_down(world: World) -> None:
 
 def test_every_pose_is_within_reach(world: World) -> None:
     arm = ArmKinematics(world.model, world.robot)
-    for x in np.linspace(POSE_LOW[0], POSE_HIGH[0], 5):
-        for y in np.linspace(POSE_LOW[1], POSE_HIGH[1], 5):
+    for x in np.linspace(CLOCK.low[0], CLOCK.high[0], 5):
+        for y in np.linspace(CLOCK.low[1], CLOCK.high[1], 5):
             for height in (clock.BUTTON_REST - PRESS_DEPTH, clock.BUTTON_REST + HOVER):
                 _, residual = arm.solve(np.array([x, y, height]), world.arm.home)
                 assert residual < 1e-5, f"({x:.2f}, {y:.2f}, {height:.2f}) is out of reach by {residual}"
 
 
 def test_poses_cover_what_was_promised() -> None:
-    spread = POSE_HIGH - POSE_LOW
+    spread = np.subtract(CLOCK.high, CLOCK.low)
     assert spread[0] >= 0.20 - 1e-9 and spread[1] >= 0.25 and spread[2] >= np.deg2rad(90) - 1e-9

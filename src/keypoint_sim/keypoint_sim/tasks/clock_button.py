@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import mujoco
 import numpy as np
 
 from keypoint_core.types import Float64
 from keypoint_sim.objects import clock
-from keypoint_sim.tasks.base import Outcome, Waypoint
+from keypoint_sim.tasks.base import Outcome, Placement, Task, Tool, Waypoint
 
 # Poses: the tool reaches every one of them pointing down (x [m], y [m], yaw [rad]).
-POSE_LOW = np.array([0.34, -0.13, -np.pi / 4])
-POSE_HIGH = np.array([0.54, 0.13, np.pi / 4])
+CLOCK = Placement("clock", clock.JOINT, low=(0.34, -0.13, -np.pi / 4), high=(0.54, 0.13, np.pi / 4))
 
 PRESSED = 0.90  # part of the travel
 RELEASED = 0.30
@@ -29,19 +30,20 @@ TOUCH = 0.002  # over the button; lower is down [m]
 SAG = 0.01  # so far below that height it goes straight up first [m]
 PRESS_DEPTH = 0.012  # below the button's top at rest [m]; more than the travel, so the servo leans on the stop
 TRAVEL_SPEED, PRESS_SPEED, RETRACT_SPEED = 0.11, 0.04, 0.06  # [m/s]
-CHOPSTICKS_CLOSED = -0.646  # [rad]
 # It turns back by what a student can see too, the tool's depth and motion, not by a memory of the press: with one, equal
 # observations would have opposite labels, and the student would come to rest halfway.
 TURN_BACK = 0.95  # part of the travel
 RISING = 0.005  # a pressed button that comes up this fast is being let go [m/s]
 
 
-class ClockButton:
+class ClockButton(Task):
     """The task; holds the one bit of history that judging needs."""
 
     name = "clock_button"
     time_limit = 12.0
-    bodies = (clock.BODY, clock.BUTTON_BODY)
+    placements = (CLOCK,)
+    regions: Mapping[str, tuple[str, ...]] = {"clock": (clock.BODY,), "button": (clock.BUTTON_BODY,)}
+    failures = ("clock knocked over", "clock pushed away")
 
     def __init__(self) -> None:
         self.pressed = False
@@ -59,24 +61,18 @@ class ClockButton:
         self._button = int(model.joint(clock.BUTTON_JOINT).qposadr[0])
         self._button_speed = int(model.joint(clock.BUTTON_JOINT).dofadr[0])
 
-    def sample_pose(self, rng: np.random.Generator) -> Float64:
-        """Draws a pose (x, y, yaw) evenly over the reachable ranges."""
-        return rng.uniform(POSE_LOW, POSE_HIGH)
-
-    def nominal_pose(self) -> Float64:
-        """The middle of the ranges, facing the camera."""
-        return (POSE_LOW + POSE_HIGH) / 2
-
-    def place(self, data: mujoco.MjData, pose: Float64) -> None:
-        """Stands the clock at pose (x, y, yaw), at rest."""
-        x, y, yaw = pose
-        data.qpos[self._pose : self._pose + 7] = [x, y, 0.0, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
-        data.qpos[self._button] = 0.0
-
-    def reset(self, data: mujoco.MjData) -> None:
-        """Forgets the press and takes the present position as the one to keep."""
+    def forget(self) -> None:
+        """Forgets the press."""
         self.pressed = False
+
+    def keep(self, data: mujoco.MjData) -> None:
+        """Takes the clock's present position as the one to keep."""
         self._start = data.qpos[self._pose : self._pose + 3].copy()
+
+    def target(self, data: mujoco.MjData) -> Float64:
+        """The top of the button at rest."""
+        position, rotation = data.xpos[self._body], data.xmat[self._body].reshape(3, 3)
+        return np.asarray(position + rotation @ np.array([0, 0, clock.BUTTON_REST]))
 
     def judge(self, data: mujoco.MjData) -> tuple[Outcome, str]:
         """Success: pressed and released; failure: the clock fell over or slid away."""
@@ -91,24 +87,23 @@ class ClockButton:
         done = self.pressed and depression <= RELEASED
         return (Outcome.SUCCESS if done else Outcome.RUNNING), ""
 
-    def waypoint(self, data: mujoco.MjData, tcp: Float64) -> Waypoint:
+    def waypoint(self, data: mujoco.MjData, tool: Tool) -> Waypoint:
         """Down a funnel to the button, press within the gate, turn back at the bottom.
 
         On the button it presses straight down: there, a student that misjudges the button by some millimetres need not
         know better.
         """
-        position, rotation = data.xpos[self._body], data.xmat[self._body].reshape(3, 3)
-        top = position + rotation @ np.array([0, 0, clock.BUTTON_REST])
+        tcp, top = tool.position, self.target(data)
         if self._turned_back(data):
-            return Waypoint(np.array([tcp[0], tcp[1], top[2] + HOVER]), RETRACT_SPEED, CHOPSTICKS_CLOSED)
+            return Waypoint(np.array([tcp[0], tcp[1], top[2] + HOVER]), RETRACT_SPEED)
         error = float(np.hypot(*(tcp[:2] - top[:2])))
         if tcp[2] <= top[2] + TOUCH and error <= RIM:
-            return Waypoint(np.array([tcp[0], tcp[1], top[2] - PRESS_DEPTH]), PRESS_SPEED, CHOPSTICKS_CLOSED)
+            return Waypoint(np.array([tcp[0], tcp[1], top[2] - PRESS_DEPTH]), PRESS_SPEED)
         if error <= GATE:
-            return Waypoint(top - np.array([0, 0, PRESS_DEPTH]), PRESS_SPEED, CHOPSTICKS_CLOSED)
+            return Waypoint(top - np.array([0, 0, PRESS_DEPTH]), PRESS_SPEED)
         height = top[2] + min(HOVER, FUNNEL * (error - GATE))
         x, y = tcp[:2] if tcp[2] < height - SAG else top[:2]
-        return Waypoint(np.array([x, y, height]), TRAVEL_SPEED, CHOPSTICKS_CLOSED)
+        return Waypoint(np.array([x, y, height]), TRAVEL_SPEED)
 
     def _turned_back(self, data: mujoco.MjData) -> bool:
         """Whether the button is at the bottom, or on its way up from there."""
