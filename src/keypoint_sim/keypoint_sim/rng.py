@@ -26,6 +26,7 @@ class Stream(IntEnum):
     NUDGE = 11
     EXPOSURES = 12
     CLUTTER = 13
+    STATE = 14
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:

@@ -93,6 +93,8 @@ class World:
         poses = self.task.sample(rng) if poses is None else self.task.check(poses)
         self._look, self._seed, self._tick = look, seed, 0
         self._put(self.data, poses)
+        self.task.vary(self.data, generator(seed, Stream.STATE))
+        mujoco.mj_forward(self.model, self.data)
         self.task.reset(self.data)
         self._status = TaskStatus(Outcome.RUNNING)
         return SceneInfo(seed, condition.lower(), tuple((float(x), float(y), float(yaw)) for x, y, yaw in poses))

@@ -49,6 +49,7 @@ class TrialSettings:
     operator_judges: bool
     home_timeout: float
     locate_timeout: float
+    start_timeout: float
     silence_timeout: float
     rest_timeout: float
     judge_timeout: float
@@ -139,7 +140,7 @@ class Trial:
         self._check()
         if self._at_home():
             return
-        self._graph.trigger("arm/home", Result.HOME)
+        self._graph.trigger("arm/home", Result.HOME, self._settings.start_timeout)
         # States from before the call are still on their way, so first see it move.
         self._wait(lambda: self._mode() == ArmState.MODE_HOME, 5.0, Result.HOME, "the arm did not start to move home")
         self._wait(self._at_home, self._settings.home_timeout, Result.HOME, "the arm did not reach home in time")
@@ -164,7 +165,7 @@ class Trial:
             self._result.keypoints_located = sum(status == Keypoints.VISIBLE for status in keypoints.status)
             self._check()
             self._enter(TrialState.PHASE_TRACK)
-            self._graph.trigger("policy/reset", Result.POLICY)
+            self._graph.trigger("policy/reset", Result.POLICY, self._settings.start_timeout)
             try:
                 self._graph.start_tracking(keypoints, Result.TRACK)
             except NoFrameError:
@@ -177,7 +178,7 @@ class Trial:
         self._start_tracking()
         self._graph.restart_watch()
         # Last, because in lockstep it starts the world: what missed the first frame would never get it.
-        self._graph.engage(COMMANDER, Result.ARM)
+        self._graph.engage(COMMANDER, Result.ARM, self._settings.start_timeout)
         self._acting_since = self._graph.now()
         self._enter(TrialState.PHASE_ACT)
         while True:
@@ -222,7 +223,9 @@ class Trial:
         raise _EndedError(Result.SUCCESS if success else Result.FAILURE, reason)
 
     def _check_stages(self) -> None:
-        limit = self._settings.silence_timeout
+        # Right after the start nodes may not have found each other yet; the arm holds meanwhile.
+        begun = self._graph.has_acted(self._since)
+        limit = self._settings.silence_timeout if begun else self._settings.start_timeout
         stage = self._graph.silent_stage(limit)
         if stage is not None:
             code, words = _CULPRITS[stage]

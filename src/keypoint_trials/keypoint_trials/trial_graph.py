@@ -18,6 +18,7 @@ from keypoint_ros.conversions import from_stamp, to_stamp
 from keypoint_ros.qos import LATCHED, SUBSCRIBE_STREAM_LOSSLESS
 from keypoint_ros.services import call
 
+_TIMEOUT = 3.0  # of short service calls [s]
 STAGES = (StageTiming.CAMERA, StageTiming.TRACKER, StageTiming.POLICY, StageTiming.ARM)
 
 
@@ -68,15 +69,15 @@ class TrialGraph:
         """Time of the graph's clock [ns]."""
         return int(self._node.get_clock().now().nanoseconds)
 
-    def trigger(self, service: str, code: int) -> None:
+    def trigger(self, service: str, code: int, timeout: float = _TIMEOUT) -> None:
         """Calls a Trigger service; GraphError with `code` when it is not there or says no."""
-        answer = self._answer(self._triggers[service], Trigger.Request(), code, 3.0)
+        answer = self._answer(self._triggers[service], Trigger.Request(), code, timeout)
         if not answer.success:
             raise GraphError(code, f"{service}: {answer.message}")
 
-    def engage(self, commander: str, code: int) -> None:
+    def engage(self, commander: str, code: int, timeout: float = _TIMEOUT) -> None:
         """Engages the arm to somebody, or to nobody."""
-        self._call(self._engage, Engage.Request(commander=commander), code, 3.0)
+        self._call(self._engage, Engage.Request(commander=commander), code, timeout)
 
     def reset_world(self, seed: int, condition: str, code: int) -> ResetWorld.Response:
         """Puts up the simulated scene."""
@@ -107,6 +108,11 @@ class TrialGraph:
         """Counts silence from now on."""
         with self.changed:
             self.stages = {name: Stage(stage.stamp) for name, stage in self.stages.items()}
+
+    def has_acted(self, since: int) -> bool:
+        """Whether the arm has applied a command that derives from a frame exposed at or after `since` [ns]."""
+        with self.changed:
+            return self.stages[StageTiming.ARM].stamp >= since
 
     def silent_stage(self, limit: float) -> str | None:
         """The stage at fault when no command from a new frame was applied for `limit` seconds; None while all goes on.

@@ -30,6 +30,13 @@ class TrialParameters:
     locate_timeout: float = parameter(
         10.0, "for a frame and its keypoints, wall clock", unit="s", minimum=0.5, maximum=120.0
     )
+    start_timeout: float = parameter(
+        10.0,
+        "for the other nodes to be found and the first command to come, wall clock",
+        unit="s",
+        minimum=0.2,
+        maximum=60.0,
+    )
     silence_timeout: float = parameter(
         2.0,
         "no command derived from a new frame for this long ends the trial, wall clock",
@@ -106,7 +113,13 @@ class TrialNode(KeypointNode):
     def _settings(self) -> TrialSettings:
         p = self.parameters
         return TrialSettings(
-            p.judge == "operator", p.home_timeout, p.locate_timeout, p.silence_timeout, p.rest_timeout, p.judge_timeout
+            p.judge == "operator",
+            p.home_timeout,
+            p.locate_timeout,
+            p.start_timeout,
+            p.silence_timeout,
+            p.rest_timeout,
+            p.judge_timeout,
         )
 
     def _work(self, trial: Trial, handle: ServerGoalHandle, done: Future) -> None:

@@ -196,8 +196,11 @@ class Task(ABC):
             for joint in (placement.joint, *placement.riders):
                 move(data.joint(joint).qpos, (x, y), yaw)
 
+    def vary(self, data: mujoco.MjData, rng: np.random.Generator) -> None:  # noqa: B027 (most tasks have nothing to vary)
+        """Draws the rest of the initial state (a door's angle, a hand's), after `place`; the reference view has none of it."""
+
     def reset(self, data: mujoco.MjData) -> None:
-        """Starts a trial; called after `place`."""
+        """Starts a trial; called after `place` and `vary`."""
         self.forget()
         self.keep(data)
 
