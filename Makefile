@@ -8,9 +8,11 @@ export PYTHON
 # Hardware tests are asked for by hand; those that need ros2cli run where it is.
 MARKS := not hardware$(if $(shell command -v ros2 || ls -d /opt/ros/kilted /opt/ros/jazzy 2>/dev/null),, and not ros2cli)
 option = $(if $($(1)),--$(2) $($(1)))
+# The same for a variable that has a default here: only when somebody gave it.
+given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train correspondence bench
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train correspondence bench experts gallery
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -18,9 +20,9 @@ help: ## list the commands
 setup: ## make .venv, install the requirements, build the workspace; skips what is up to date
 	@tools/setup.sh
 
-demo: setup ## simulated trials through the whole ROS graph (TASK, CONDITION, N, SEED, ARGS="--modes real_time")
-	@$(RUN) python -m keypoint_trials.demo --task $(TASK) $(call option,CONDITION,condition) \
-	  $(call option,N,trials) $(call option,SEED,seed) $(ARGS)
+demo: setup ## simulated trials through the whole ROS graph (TASK, ROBOT, CONDITION, N, SEED, ARGS="--modes real_time")
+	@$(RUN) python -m keypoint_trials.demo --task $(TASK) $(call option,ROBOT,robot) \
+	  $(call option,CONDITION,condition) $(call option,N,trials) $(call option,SEED,seed) $(ARGS)
 
 test: setup ## all tests that this machine can run (ARGS="-k gate")
 	@ROS_PYTHON_CHECK_FIELDS=1 $(RUN) python -m pytest -m "$(MARKS)" $(ARGS)
@@ -37,18 +39,27 @@ format: setup ## let ruff rewrite the sources
 build: ## colcon build, whether or not anything changed
 	@tools/build.sh
 
-evaluate: setup ## success rate on unseen poses, without ROS (TASK, METHOD, CONDITION, N, SEED)
-	@$(RUN) python -m keypoint_trials.evaluate --task $(TASK) $(call option,METHOD,method) \
-	  $(call option,CONDITION,condition) $(call option,N,n) $(call option,SEED,seed) $(ARGS)
+evaluate: setup ## success rate on unseen poses, without ROS (TASK, ROBOT, METHOD, CONDITION, N, SEED)
+	@$(RUN) python -m keypoint_trials.evaluate --task $(TASK) $(call option,ROBOT,robot) \
+	  $(call option,METHOD,method) $(call option,CONDITION,condition) $(call option,N,n) $(call option,SEED,seed) $(ARGS)
 
-train: setup ## train the policy of TASK (SEED; ARGS="--resume runs/...")
-	@$(RUN) python -m keypoint_training.train --task $(TASK) $(call option,SEED,seed) $(ARGS)
+train: setup ## train the policy of TASK for ROBOT (SEED; ARGS="--resume runs/...")
+	@$(RUN) python -m keypoint_training.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
 
 correspondence: setup ## error and score of the correspondence on random poses and lights (TASK, CONDITION, N, SEED)
 	@$(RUN) python tests/benchmarks/correspondence.py --task $(TASK) $(call option,CONDITION,condition) \
 	  $(call option,N,n) $(call option,SEED,seed) $(ARGS)
 
-bench: setup ## all benchmarks of tests/benchmarks
+experts: setup ## scripted experts on N seeds of every task and robot, at least .99 each (TASK, ROBOT, CONDITION, N, SEED)
+	@$(RUN) python -m keypoint_sim.experts $(call given,TASK,task) $(call option,ROBOT,robot) \
+	  $(call option,CONDITION,condition) $(call option,N,n) $(call option,SEED,seed) $(ARGS)
+
+gallery: setup ## one picture of every task: reference views and samples of every condition (TASK, ROBOT, SEED)
+	@$(RUN) python -m keypoint_sim.gallery $(call given,TASK,task) $(call option,ROBOT,robot) \
+	  $(call option,SEED,seed) $(ARGS)
+
+bench: setup ## speed of the simulated world (TASK, ROBOT), and all benchmarks of tests/benchmarks
+	@$(RUN) python -m keypoint_sim.bench $(call given,TASK,task) $(call option,ROBOT,robot)
 	@set -e; for file in tests/benchmarks/*.py; do echo "[bench] $$file"; $(RUN) python $$file; done
 
 clean-shm: ## remove shared memory that killed ROS processes left behind

@@ -1,4 +1,4 @@
-"""The real robot: ros2 launch keypoint_bringup real_robot.launch.py task:=clock_button robot:=hebi_chopsticks."""
+"""The real robot: ros2 launch keypoint_bringup real_robot.launch.py task:=clock_button robot:=hebi."""
 
 from keypoint_bringup.launching import system_launch
 from launch import LaunchDescription

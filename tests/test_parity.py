@@ -17,12 +17,11 @@ SEED, CONDITION = 123, "light"
 NAMES = ["J1_base", "J2_shoulder", "J3_elbow", "J4_wrist1", "J5_wrist2", "J6_wrist3"]
 
 
-def in_process(seed, latency):
+def in_process(seed, latency, frame_jitter=0.0, frame_drop=0.0):
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    request = EvaluationRequest(
-        "clock_button", "dagger", CONDITION, "hebi_chopsticks", "sift_pnp", "lucas_kanade", latency
-    )
+    names = ("clock_button", "dagger", CONDITION, "hebi_chopsticks", "sift_pnp", "lucas_kanade")
+    request = EvaluationRequest(*names, latency, frame_jitter, frame_drop)
     evaluator = Evaluator(request)
     episode = evaluator.episode(seed)
     return episode.keypoints, episode.chunks, episode.status.outcome == Outcome.SUCCESS
@@ -58,15 +57,17 @@ def assert_equal(first, second):
     assert first[2] == second[2]
 
 
-@pytest.mark.parametrize("latency", [0, 2])
-def test_graph_and_pipeline_agree(tmp_path, latency):
-    with make_graph(tmp_path, "lockstep", {"sim": {"latency": latency}}) as graph:
+@pytest.mark.parametrize(
+    "timing", [{"latency": 0}, {"latency": 2}, {"latency": 1, "frame_jitter": 0.03, "frame_drop": 0.1}]
+)
+def test_graph_and_pipeline_agree(tmp_path, timing):
+    with make_graph(tmp_path, "lockstep", {"sim": timing}) as graph:
         graph.until_ready()
         other = through_ros(graph, SEED + 1)
         once = through_ros(graph, SEED)
         again = through_ros(graph, SEED)
         stamps = [from_stamp(message.header.stamp) for _, message in graph.heard["arm/state"]]
     assert_equal(once, again)
-    assert_equal(once, in_process(SEED, latency))
+    assert_equal(once, in_process(SEED, **timing))
     assert stamps == sorted(stamps), "time never goes back, not even between scenes"
     assert not np.array_equal(once[0][0].pixels, other[0][0].pixels), "another seed is another scene"

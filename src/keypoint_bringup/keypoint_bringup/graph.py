@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from keypoint_arms import ARMS
 from keypoint_bringup.parameters import Parameters, config_file, merge, read_parameters
-from keypoint_bringup.settings import config_folder
+from keypoint_bringup.settings import config_folder, graph_environment
+from keypoint_core.arms.description import DEFAULT_ROBOT, robot_name
+from keypoint_core.checkpoint import checkpoint_of_robot, require_trained
 from keypoint_core.errors import InputError, UnknownNameError
 
 MODES = ("lockstep", "real_time")
+SIM_OPTIONS = ("robot", "task", "condition", "mode", "textures_dir", "objects_dir")  # that the sim node is given
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,14 @@ def _option(description: str, default: Any) -> Any:
 class SystemOptions:
     """What a person chooses about a system; these are the launch arguments of both graphs."""
 
-    robot: str = _option("file of config/robots", "hebi_chopsticks")
+    robot: str = _option("file of config/robots; hebi is short for hebi_chopsticks", DEFAULT_ROBOT)
     camera: str = _option("file of config/cameras", "azure_kinect")
     task: str = _option("file of config/tasks", "clock_button")
-    condition: str = _option("disturbances of the simulation: rp, rb or light", "rp")
+    condition: str = _option("disturbances of the simulation: rp, rb, ro, light, or names joined by +", "rp")
+    textures_dir: str = _option("simulation: folder of pictures for table and wall; empty for none", "")
+    objects_dir: str = _option("simulation: folder of OBJ, STL or MJCF files for distractors; empty for none", "")
     mode: str = _option("time of the simulation: lockstep or real_time", "lockstep")
-    checkpoint: str = _option("below KEYPOINT_MODELS_DIR, or a folder; empty for the task's own", "")
+    checkpoint: str = _option("below KEYPOINT_MODELS_DIR, or a folder; empty for that of task and robot", "")
     params_file: str = _option("ROS parameter file that wins over those of config", "")
     record: str = _option("folder to record a bag into; empty for no recording", "")
     rviz: bool = _option("start RViz as well", False)
@@ -56,6 +63,7 @@ class SystemOptions:
     autostart: bool = _option("lifecycle nodes configure and activate themselves", True)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "robot", robot_name(self.robot))
         if self.mode not in MODES:
             raise UnknownNameError("mode", self.mode, list(MODES))
 
@@ -79,7 +87,7 @@ def sim_graph(options: SystemOptions) -> list[NodeSpec]:
     """The simulation plays camera and robot; everything behind it is what runs on the real robot."""
     nodes = [NodeSpec("keypoint_sim", "sim_node", "sim"), *_common_nodes(options)]
     given: dict[str, Parameters] = {
-        "sim": {name: getattr(options, name) for name in ("robot", "task", "condition", "mode")},
+        "sim": {name: getattr(options, name) for name in SIM_OPTIONS},
         "arm": {"driver": "simulated"},
         "trial": {"judge": "simulation"},
     }
@@ -97,14 +105,32 @@ GRAPHS: dict[str, Callable[[SystemOptions], list[NodeSpec]]] = {"sim_robot": sim
 
 
 def build_graph(name: str, options: SystemOptions) -> list[NodeSpec]:
-    """The graph of that name.
+    """The graph of that name, ready to be started.
 
     Raises:
         UnknownNameError: no such graph, robot, camera or task; the message lists the known ones.
+        InputError: the real robot has no driver.
+        CheckpointError: nobody has trained the task for the robot; the message holds the command that does.
     """
     if name not in GRAPHS:
         raise UnknownNameError("graph", name, list(GRAPHS))
-    return GRAPHS[name](options)
+    nodes = GRAPHS[name](options)
+    _require_parts(nodes, options)
+    return nodes
+
+
+def _require_parts(nodes: list[NodeSpec], options: SystemOptions) -> None:
+    """What only a node would notice, told before anything starts."""
+    parameters = {node.name: node.parameters for node in nodes}
+    driver, checkpoint = parameters["arm"]["driver"], parameters["policy"].get("checkpoint")
+    if driver not in ARMS:
+        raise InputError(
+            f"there is no driver '{driver}' for the real robot '{options.robot}'; known: {', '.join(ARMS)}; "
+            "simulated, it runs with sim_robot"
+        )
+    if checkpoint == _task_layer(options).get("policy", {}).get("checkpoint", ""):
+        models = Path(graph_environment(os.environ)["KEYPOINT_MODELS_DIR"])
+        require_trained(checkpoint, options.task, options.robot, models)
 
 
 def _common_nodes(options: SystemOptions) -> list[NodeSpec]:
@@ -130,12 +156,21 @@ def _with_parameters(
     """Adds the parameters: of config, then those that the options stand for, then those of params_file."""
     folder = config_folder()
     paths = [folder / f"{name}.yaml" for name in files]
-    paths += [config_file(folder, kind, getattr(options, kind)) for kind in ("robot", "camera", "task")]
+    paths += [config_file(folder, kind, getattr(options, kind)) for kind in ("robot", "camera")]
     layers = [read_parameters(path) for path in paths]
-    layers += [_from_options(options, nodes, lockstep), given]
+    layers += [_task_layer(options), _from_options(options, nodes, lockstep), given]
     if options.params_file:
         layers.append(read_parameters(Path(options.params_file)))
     return [replace(node, parameters=merge(layers, node.name)) for node in nodes]
+
+
+def _task_layer(options: SystemOptions) -> dict[str, Parameters]:
+    """The task's parameters; the checkpoints that they name become those for the robot."""
+    layer = read_parameters(config_file(config_folder(), "task", options.task))
+    for block in layer.values():
+        if "checkpoint" in block:
+            block["checkpoint"] = checkpoint_of_robot(block["checkpoint"], options.robot)
+    return layer
 
 
 def _from_options(options: SystemOptions, nodes: list[NodeSpec], lockstep: bool) -> dict[str, Parameters]:

@@ -6,7 +6,7 @@ import yaml
 from keypoint_bringup.graph import GRAPHS, SystemOptions, build_graph, parse_options, real_graph, sim_graph
 from keypoint_bringup.parameters import read_parameters
 from keypoint_bringup.settings import config_folder
-from keypoint_core.errors import InputError, UnknownNameError
+from keypoint_core.errors import CheckpointError, InputError, UnknownNameError
 
 
 def by_name(graph):
@@ -37,6 +37,32 @@ def test_options_reach_the_nodes():
 
 def test_the_task_names_its_checkpoint():
     assert by_name(sim_graph(SystemOptions()))["policy"].parameters["checkpoint"] == "clock_button/dagger"
+
+
+def test_another_robot_has_its_own_checkpoint():
+    nodes = by_name(sim_graph(SystemOptions(robot="franka")))
+    assert nodes["sim"].parameters["robot"] == nodes["arm"].parameters["robot"] == "franka"
+    for name in ("correspondence", "policy"):
+        assert nodes[name].parameters["checkpoint"] == "clock_button/dagger_franka"
+    assert nodes["policy"].parameters["gripper"] == "fr3_finger_joint1"
+    given = by_name(sim_graph(SystemOptions(robot="franka", checkpoint="a/b")))
+    assert given["policy"].parameters["checkpoint"] == "a/b"
+
+
+def test_a_short_name_is_the_same_robot():
+    assert sim_graph(SystemOptions(robot="hebi")) == sim_graph(SystemOptions(robot="hebi_chopsticks"))
+
+
+def test_a_robot_that_nobody_trained_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KEYPOINT_MODELS_DIR", str(tmp_path))
+    with pytest.raises(CheckpointError, match="make train TASK=clock_button ROBOT=franka"):
+        build_graph("sim_robot", SystemOptions(robot="franka"))
+    assert build_graph("sim_robot", SystemOptions(robot="franka", checkpoint="mine"))
+
+
+def test_a_real_robot_without_a_driver_is_refused():
+    with pytest.raises(InputError, match="no driver 'franka' for the real robot 'franka'; known: hebi, simulated"):
+        build_graph("real_robot", SystemOptions(robot="franka"))
 
 
 @pytest.mark.parametrize(

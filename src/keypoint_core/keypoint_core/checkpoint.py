@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import yaml
 
+from keypoint_core.arms.description import DEFAULT_ROBOT, robot_name
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.errors import CheckpointError
 from keypoint_core.policies import POLICIES
@@ -127,6 +128,21 @@ class Checkpoint:
 def models_folder() -> Path:
     """`$KEYPOINT_MODELS_DIR`, else `models` in the current directory."""
     return Path(os.environ.get("KEYPOINT_MODELS_DIR", "models"))
+
+
+def checkpoint_of_robot(name: str, robot: str) -> str:
+    """A checkpoint's name for one robot: `<task>/<method>` for the default one, `<task>/<method>_<robot>` for others."""
+    robot = robot_name(robot)
+    return name if robot == DEFAULT_ROBOT else f"{name}_{robot}"
+
+
+def require_trained(name: str, task: str, robot: str, models: Path) -> None:
+    """Raises CheckpointError, with the command that trains one, when the models folder lacks a task's checkpoint."""
+    if not (models / name / CARD).is_file():
+        raise CheckpointError(
+            f"no checkpoint '{name}' in {models}: nobody has trained the task '{task}' for the robot '{robot}' yet; "
+            f"run: make train TASK={task} ROBOT={robot}"
+        )
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

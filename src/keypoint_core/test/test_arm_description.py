@@ -38,6 +38,10 @@ def test_the_shipped_robot() -> None:
         np.testing.assert_allclose(joint.origin[:3, :3] @ joint.origin[:3, :3].T, np.eye(3), atol=1e-12)
 
 
+def test_a_short_name() -> None:
+    assert load_arm("hebi").name == load_arm("hebi_chopsticks").name == "hebi_chopsticks"
+
+
 def test_an_unknown_robot_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="unknown robot 'ur5'.*hebi_chopsticks"):
         load_arm("ur5")

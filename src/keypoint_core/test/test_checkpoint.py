@@ -17,7 +17,9 @@ from keypoint_core.checkpoint import (
     REFERENCE,
     WEIGHTS,
     Card,
+    checkpoint_of_robot,
     load_checkpoint,
+    require_trained,
     save_card,
     save_reference,
     sha256,
@@ -287,3 +289,15 @@ def test_nothing_in_the_stack_unpickles() -> None:
     files = [path for path in SOURCES.glob("*/keypoint_*/**/*.py")]
     assert len(files) > 50
     assert [str(path) for path in files if forbidden.search(path.read_text())] == []
+
+
+def test_every_robot_has_its_own() -> None:
+    assert checkpoint_of_robot("task/method", "hebi") == checkpoint_of_robot("task/method", "hebi_chopsticks")
+    assert checkpoint_of_robot("task/method", "hebi") == "task/method"
+    assert checkpoint_of_robot("task/method", "franka") == "task/method_franka"
+
+
+def test_one_that_nobody_trained_names_the_command(folder: Path, tmp_path: Path) -> None:
+    require_trained("task/method", "task", "hebi_chopsticks", tmp_path / "models")
+    with pytest.raises(CheckpointError, match="no checkpoint 'task/method_franka'.*make train TASK=task ROBOT=franka"):
+        require_trained("task/method_franka", "task", "franka", tmp_path / "models")

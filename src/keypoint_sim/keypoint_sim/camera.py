@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from keypoint_core.types import Float64, Frame
-from keypoint_sim.disturbances import Look
-from keypoint_sim.rendering import Renderer, View
+from keypoint_sim.disturbances.look import Look
+from keypoint_sim.rendering import Renderer, View, make_gl_context
 from keypoint_sim.sensor import RgbdSensor
 from keypoint_sim.settings import CameraSettings
+
+MODELS = 2  # renderers that are kept: of the plain scene, and of the one with the newest distractors
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Snapshot:
     Attributes:
         stamp: exposure [ns].
         seed, tick: choose the sensor's noise.
+        model: of the scene that the state belongs to; it is never changed.
         qpos: generalised positions of the whole model.
         mocap: [M, 7] positions [m] and quaternions of the bodies that are moved by hand.
         look: textures and light.
@@ -32,6 +36,7 @@ class Snapshot:
     stamp: int
     seed: int
     tick: int
+    model: mujoco.MjModel
     qpos: Float64
     mocap: Float64
     look: Look
@@ -63,27 +68,52 @@ class SnapshotCamera:
     """Draws snapshots and adds the sensor's failures.
 
     An OpenGL context belongs to one thread. This camera has a thread for it, so that pictures may be asked for from
-    any other.
+    any other. It keeps a renderer for each of the models that it drew last, in that context: changing distractors means
+    another model, whose first picture takes a few milliseconds more.
     """
 
-    def __init__(self, model: mujoco.MjModel, settings: CameraSettings) -> None:
+    def __init__(self, settings: CameraSettings) -> None:
         self._settings = settings
-        noise = settings.noise
-        self._sensor = RgbdSensor(settings.width, settings.height, noise) if noise else None
+        self._sensor = RgbdSensor(settings.intrinsics, settings.noise)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="renderer")
-        self._renderer: Renderer = self._thread.submit(Renderer, model, settings.intrinsics).result()
+        self._gl: Any = None
+        self._renderers: dict[int, tuple[mujoco.MjModel, Renderer]] = {}
 
     def capture(self, snapshot: Snapshot) -> Frame:
-        """The frame of a snapshot; blocks until it is drawn."""
+        """The frame of a snapshot; blocks until it is drawn.
+
+        Raises:
+            SimulationError: no OpenGL library is installed; the message holds the exact command.
+        """
         return self._thread.submit(self._capture, snapshot).result()
 
     def close(self) -> None:
         """Frees the OpenGL context and ends the thread."""
-        self._thread.submit(self._renderer.close).result()
+        self._thread.submit(self._free).result()
         self._thread.shutdown()
 
+    def _free(self) -> None:
+        for _, renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+        if self._gl is not None:
+            self._gl.free()
+            self._gl = None
+
+    def _renderer(self, model: mujoco.MjModel) -> Renderer:
+        """The renderer of a model; the one that was not used for longest makes room for a new one."""
+        key, size = id(model), self._settings.intrinsics
+        if self._gl is None:
+            self._gl = make_gl_context(size.width, size.height)
+        if key not in self._renderers and len(self._renderers) >= MODELS:
+            _, oldest = self._renderers.pop(next(iter(self._renderers)))
+            oldest.close()
+        found = self._renderers.pop(key, None) or (model, Renderer(model, size, self._gl))
+        self._renderers[key] = found
+        return found[1]
+
     def _capture(self, snapshot: Snapshot) -> Frame:
-        color, depth = self._renderer.draw(View(snapshot.qpos, snapshot.mocap, snapshot.look, snapshot.camera))
-        if self._sensor:
-            color, depth = self._sensor.expose(color, depth, snapshot.seed, snapshot.tick)
+        renderer = self._renderer(snapshot.model)
+        picture = renderer.draw(View(snapshot.qpos, snapshot.mocap, snapshot.look, snapshot.camera))
+        color, depth = self._sensor.expose(picture, snapshot.seed, snapshot.tick)
         return Frame(snapshot.stamp, color, depth, self._settings.intrinsics)

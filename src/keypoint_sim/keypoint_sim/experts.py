@@ -8,16 +8,12 @@ from any state that a student may bring about.
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import time
-from collections import Counter
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.types import ActionChunk, ArmCommand, Float64
 from keypoint_sim.kinematics import ArmKinematics
 from keypoint_sim.tasks.base import Outcome, TaskStatus, Tool
@@ -46,9 +42,10 @@ class Expert:
         state, task = self._world.state(), self._world.task
         joints, opening = state.position, self._gripper.opening(state.gripper)
         position, rotation = self._arm.forward(joints)
+        start = position
         targets, grips = [], []
         for _ in range(HORIZON):
-            wish = task.waypoint(self._world.data, Tool(position, rotation, opening, self._gripper))
+            wish = task.waypoint(self._world.data, Tool(position, rotation, opening, self._gripper, start))
             position = advance(position, wish.position, wish.speed)
             rotation = turn(rotation, wish.rotation, wish.turn_speed)
             joints, position, rotation = self._reach(position, rotation, joints)
@@ -121,67 +118,7 @@ def play(world: World, expert: Expert) -> TaskStatus:
     return world.status()
 
 
-def run_seeds(task: str, robot: str, condition: str, seeds: list[int]) -> list[tuple[int, TaskStatus]]:
-    """Plays the expert on each seed in this process."""
-    from keypoint_sim.world import World
-
-    world, results = World(task, robot), []
-    for seed in seeds:
-        world.reset(seed, condition)
-        results.append((seed, play(world, world.expert())))
-    world.close()
-    return results
-
-
-def main() -> None:
-    """Plays an expert on many seeds, prints a table and writes summary.json."""
-    from rich.console import Console
-    from rich.table import Table
-
-    parser = argparse.ArgumentParser(description="Success of a task's scripted expert over many seeds.")
-    parser.add_argument("--n", type=int, default=200, help="number of seeds")
-    parser.add_argument("--seed", type=int, default=0, help="first seed")
-    parser.add_argument("--task", default="clock_button")
-    parser.add_argument("--robot", default="hebi_chopsticks")
-    parser.add_argument("--condition", default="rp")
-    parser.add_argument("--processes", type=int, default=2)
-    options = parser.parse_args()
-    seeds = list(range(options.seed, options.seed + options.n))
-    parts = [seeds[i :: options.processes] for i in range(options.processes)]
-    started = time.perf_counter()
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        jobs = [(options.task, options.robot, options.condition, part) for part in parts if part]
-        results = [result for part in pool.starmap(run_seeds, jobs) for result in part]
-    successes = [status for _, status in results if status.outcome == Outcome.SUCCESS]
-    reasons = Counter(status.reason for _, status in results if status.outcome != Outcome.SUCCESS)
-    seconds = [status.elapsed for status in successes]
-    table = Table("task", "robot", "condition", "successes", "median [s]", "slowest [s]", "failures")
-    table.add_row(
-        options.task,
-        options.robot,
-        options.condition,
-        f"{len(successes)}/{len(results)}",
-        f"{np.median(seconds):.2f}" if seconds else "-",
-        f"{max(seconds):.2f}" if seconds else "-",
-        ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none",
-    )
-    Console(width=110).print(table)
-    folder = new_run_folder("experts")
-    write_summary(
-        folder,
-        seed=options.seed,
-        task=options.task,
-        robot=options.robot,
-        method="expert",
-        condition=options.condition,
-        mode="in_process",
-        trials=len(results),
-        successes=len(successes),
-        failed_seeds=sorted(seed for seed, status in results if status.outcome != Outcome.SUCCESS),
-        episode_seconds={"median": float(np.median(seconds)) if seconds else None, "max": max(seconds, default=None)},
-        wall_seconds=round(time.perf_counter() - started, 1),
-    )
-
-
 if __name__ == "__main__":
-    main()
+    from keypoint_sim.experts_table import main
+
+    sys.exit(main())

@@ -19,10 +19,16 @@ class Gripper(Protocol):
     Attributes:
         widest: gap that it opens to [m].
         tip: half extents of the closed tip along x and y of the TCP [m].
+        shank: half extents of the closed fingers over their last 4 cm [m]; this part touches what is taller than the tip.
+        across: yaw of a tool that points down, grips across the world's y axis and leaves the wrist most room [rad].
+        lean: of a tool that grips on the table, away from the arm along what it grips, so that the wrist has room [rad].
     """
 
     widest: float
     tip: tuple[float, float]
+    shank: tuple[float, float]
+    across: float
+    lean: float
 
     def position(self, opening: float) -> float:
         """The driver's position for a gap [m]; 0 is closed, so that it squeezes whatever is between."""
@@ -50,6 +56,9 @@ class Chopsticks:
     stick: tuple[float, float] = (0.10661598326125368, 0.16633409786702208)
     radius: float = 0.003
     tip: tuple[float, float] = (0.006, 0.003)
+    shank: tuple[float, float] = (0.009, 0.003)
+    across: float = np.pi / 2
+    lean: float = 0.35
 
     @property
     def widest(self) -> float:
@@ -81,11 +90,14 @@ class ParallelFingers:
 
     Attributes:
         joint: open and closed positions of one finger [m].
-        tip: half extents of the closed tip [m].
+        tip, shank: half extents of the closed tip, and of the fingers over their last 4 cm [m].
     """
 
     joint: GripperDescription
     tip: tuple[float, float]
+    shank: tuple[float, float] = (0.0145, 0.00875)
+    across: float = -np.pi / 2
+    lean: float = 0.0
 
     @property
     def widest(self) -> float:

@@ -10,6 +10,7 @@ from keypoint_sim.robots import RobotSpec
 from keypoint_sim.tasks.base import TOOL_DOWN
 
 DAMPING = 1e-4  # of the least squares [m^2 and rad^2 alike]
+HOMING = 0.1  # part of the way home that a redundant arm goes per iteration, as far as the tool's pose leaves it free
 
 
 class ArmKinematics:
@@ -41,6 +42,9 @@ class ArmKinematics:
     ) -> tuple[Float64, float]:
         """Joint angles [D] near `start` that bring the TCP to a pose, by damped least squares.
 
+        An arm of more than six joints moves toward its home posture with what the pose leaves free, so that its elbow
+        does not wander.
+
         Returns:
             The angles within the limits, and what is left of the error [m plus rad].
         """
@@ -54,6 +58,9 @@ class ArmKinematics:
             jacobian = self._tool_jacobian()
             square = jacobian @ jacobian.T + DAMPING * residual * np.eye(6)
             change = jacobian.T @ np.linalg.solve(square, error)
+            if len(joints) > 6:
+                homing = HOMING * (self.arm.home - joints)
+                change += homing - jacobian.T @ np.linalg.solve(square, jacobian @ homing)
             joints = np.clip(joints + np.clip(change, -0.3, 0.3), self._lower, self._upper)
         return joints, residual
 

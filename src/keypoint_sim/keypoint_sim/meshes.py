@@ -55,11 +55,34 @@ def torus(radius: float, thickness: float, segments: int = 36, sides: int = 8) -
     return vertices, np.array(faces)
 
 
+def plate(outline: Array, depth: float, thickness: float = 0.002) -> tuple[Array, NDArray[np.int64], Array]:
+    """A thin plate that carries a picture on its +x side, at this depth; its back is a flat pyramid.
+
+    Returns:
+        Vertices [m, 3], faces [k, 3] and texture coordinates [m, 2]: the picture fills the outline's [n, 2] bounds, its
+        right toward +y, its top toward +z.
+    """
+    n = len(outline)
+    middle, size = (outline.max(axis=0) + outline.min(axis=0)) / 2, np.ptp(outline, axis=0)
+    ring = np.column_stack([np.full(n, depth), outline])
+    # The two sides share no vertices: shared ones would get a mean normal, and the picture a dark rim.
+    vertices = np.vstack([ring, [depth, *middle], ring, [depth - thickness, *middle]])
+    front = [(n, i, (i + 1) % n) for i in range(n)]
+    back = [(2 * n + 1, n + 1 + (i + 1) % n, n + 1 + i) for i in range(n)]
+    texcoords = (vertices[:, 1:] - middle) / size * (1, -1) + 0.5
+    return vertices, np.array(front + back), texcoords
+
+
 def mesh_xml(name: str, vertices: Array, faces: NDArray[np.int64], texcoords: Array | None = None) -> str:
     """An MJCF mesh asset; texcoords [m, 2] go with the vertices."""
     texture = f' texcoord="{_join(texcoords)}"' if texcoords is not None else ""
     corners = " ".join(str(int(i)) for i in faces.ravel())
     return f'<mesh name="{name}" inertia="shell" vertex="{_join(vertices)}"{texture} face="{corners}"/>'
+
+
+def box_inertia(mass: float, x: float, y: float, z: float) -> str:
+    """Principal moments [kg m^2] of a solid box with these edges [m], as MJCF wants them."""
+    return _join(mass / 12 * np.array([y * y + z * z, x * x + z * z, x * x + y * y]))
 
 
 def _join(values: Array) -> str:

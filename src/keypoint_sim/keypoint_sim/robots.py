@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from keypoint_core.arms.description import ArmDescription, GripperDescription, load_arm
+from keypoint_core.arms.description import ArmDescription, GripperDescription, load_arm, robot_name
 from keypoint_core.errors import InputError, UnknownNameError
 from keypoint_core.types import Float64
-from keypoint_sim.grippers import Chopsticks, Gripper
+from keypoint_sim.grippers import Chopsticks, Gripper, ParallelFingers
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -92,15 +93,23 @@ ROBOTS = {
     "hebi_chopsticks": RobotSpec(
         "hebi_chopsticks", base_body="hebi_base", tcp_site="tcp", base=(0.0, 0.0, 0.24), make_gripper=Chopsticks
     ),
+    "franka": RobotSpec(
+        "franka",
+        base_body="franka_base",
+        tcp_site="tcp",
+        base=(-0.05, 0.0, 0.012),
+        make_gripper=partial(ParallelFingers, tip=(0.007, 0.00875)),
+    ),
 }
 
 
 def load_robot(name: str) -> RobotSpec:
-    """The robot of that name.
+    """The robot of that name, or of a short one (see `robot_name`).
 
     Raises:
         UnknownNameError: no such robot; the message lists the known ones.
     """
-    if name not in ROBOTS:
+    full = robot_name(name)
+    if full not in ROBOTS:
         raise UnknownNameError("robot", name, list(ROBOTS))
-    return ROBOTS[name]
+    return ROBOTS[full]

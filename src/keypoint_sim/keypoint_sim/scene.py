@@ -15,9 +15,12 @@ from keypoint_sim.textures import SIZE
 
 TABLE_TEXTURE, WALL_TEXTURE = "table", "wall"
 KEY_LIGHT, FILL_LIGHT = 0, 1  # indices into the model's lights
+KEY_LIGHTS = (0, 2, 3)  # of the key lights; all but the first are off unless a look has them
 
 # Geoms of group 3 are for contact only: neither rendered nor hit by rays.
 COLLISION_GROUP = 3
+
+LOWEST_COLUMN = 0.05  # a base lower than this stands on a plate [m]
 
 BENCH = f"""
 <mujoco model="bench">
@@ -26,7 +29,7 @@ BENCH = f"""
   <statistic center="0.2 0 0.15" extent="1.1"/>
   <visual>
     <map znear="0.05" zfar="8" shadowclip="1" shadowscale="1"/>
-    <quality offsamples="0" shadowsize="1024" numslices="24" numstacks="6"/>
+    <quality offsamples="0" shadowsize="1024" numslices="24" numstacks="6" numquads="1"/>
     <headlight ambient="0 0 0" diffuse="0 0 0" specular="0 0 0" active="0"/>
     <global offwidth="1280" offheight="720"/>
   </visual>
@@ -34,7 +37,7 @@ BENCH = f"""
     <texture name="{TABLE_TEXTURE}" type="2d" builtin="flat" width="{SIZE}" height="{SIZE}"/>
     <texture name="{WALL_TEXTURE}" type="2d" builtin="flat" width="{SIZE}" height="{SIZE}"/>
     <material name="table" texture="{TABLE_TEXTURE}" texrepeat="3 3" specular="0.15" shininess="0.4"/>
-    <material name="wall" texture="{WALL_TEXTURE}" texrepeat="5 2.5" specular="0.02" shininess="0.1"/>
+    <material name="wall" texture="{WALL_TEXTURE}" texrepeat="5 12.5" specular="0.02" shininess="0.1"/>
     <material name="rail" rgba="0.78 0.79 0.80 1" specular="0.5" shininess="0.5"/>
     <material name="rubber" rgba="0.16 0.16 0.17 1" specular="0.1"/>
     <material name="column" rgba="0.30 0.31 0.33 1" specular="0.3" shininess="0.4"/>
@@ -50,8 +53,10 @@ BENCH = f"""
   <worldbody>
     <light name="key" directional="true" pos="0.9 -0.8 2" dir="-0.3 0.4 -1" castshadow="true"/>
     <light name="fill" directional="true" pos="1 1 2" dir="-0.7 -0.4 -0.6" castshadow="false"/>
+    <light name="key2" directional="true" pos="0.9 0.8 2" dir="-0.3 -0.4 -1" castshadow="true" active="false"/>
+    <light name="key3" directional="true" pos="0.9 0 2" dir="-0.3 0 -1" castshadow="true" active="false"/>
     <geom name="table" type="box" size="1.1 1.3 0.02" pos="0.4 0 -0.02" material="table"/>
-    <geom class="decor" type="plane" size="2.2 1.1 0.1" pos="-0.69 0 1.0" zaxis="1 0 0" material="wall"/>
+    <geom class="decor" type="plane" size="2.2 5.5 0.1" pos="-0.69 0 1.0" zaxis="1 0 0" material="wall"/>
     <geom class="decor" type="box" size="0.012 1.3 0.025" pos="-0.68 0 0.025" material="column"/>
     <geom class="decor" type="box" size="0.07 0.10 0.055" pos="-0.52 -0.62 0.055" material="bin_blue"/>
     <geom class="decor" type="box" size="0.06 0.09 0.004" pos="-0.52 -0.62 0.108" material="rubber"/>
@@ -79,9 +84,14 @@ def compose(documents: Iterable[str]) -> ET.Element:
 
 
 def pedestal(robot: RobotSpec) -> str:
-    """The column that carries the robot's base."""
+    """The column that carries the robot's base; a plate for one that stands on the table."""
     x, y, z = robot.base
     half = z / 2
+    if z < LOWEST_COLUMN:
+        return f"""
+    <mujoco><worldbody>
+      <geom class="decor" type="box" size="0.15 0.13 {half}" pos="{x - 0.03} {y} {half}" material="steel"/>
+    </worldbody></mujoco>"""
     return f"""
     <mujoco><worldbody>
       <geom class="decor" type="box" size="0.045 0.045 {half - 0.008}" pos="{x} {y} {half}" material="column"/>
@@ -90,9 +100,9 @@ def pedestal(robot: RobotSpec) -> str:
     </worldbody></mujoco>"""
 
 
-def build_model(robot: RobotSpec, objects: str) -> mujoco.MjModel:
-    """Compiles the scene of one robot and one task's objects (an MJCF document)."""
-    root = compose([BENCH, robot.mjcf(), pedestal(robot), objects])
+def build_model(robot: RobotSpec, objects: str, additions: Iterable[str] = ()) -> mujoco.MjModel:
+    """Compiles the scene of one robot, one task's objects and what is added to them (MJCF documents)."""
+    root = compose([BENCH, robot.mjcf(), pedestal(robot), objects, *additions])
     base = root.find(f".//body[@name='{robot.base_body}']")
     if base is None:
         raise InputError(f"the MJCF of robot '{robot.name}' has no body '{robot.base_body}'")

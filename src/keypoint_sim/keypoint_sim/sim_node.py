@@ -16,7 +16,6 @@ from keypoint_interfaces.srv import ResetWorld
 from rosgraph_msgs.msg import Clock
 
 from keypoint_core.errors import KeypointError
-from keypoint_core.parameters import parameter
 from keypoint_core.types import ArmCommand, ArmMode, Frame
 from keypoint_ros.camera import CameraPublisher
 from keypoint_ros.conversions import from_stamp, to_header, to_stamp
@@ -26,8 +25,9 @@ from keypoint_ros.timing import TimingPublisher
 from keypoint_ros.worker import LatestWorker
 from keypoint_sim.camera import Snapshot
 from keypoint_sim.disturbances import parse_condition
+from keypoint_sim.exposures import DelayLine
 from keypoint_sim.lockstep import Lockstep, Phase
-from keypoint_sim.settings import Timing
+from keypoint_sim.parameters import SimParameters
 from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.world import World
 
@@ -39,29 +39,17 @@ _NEAR_HOME = 0.1  # a scene is put up only with every joint this near home [rad]
 
 
 @dataclass(frozen=True)
-class SimParameters:
-    """Parameters of the sim node."""
-
-    mode: str = parameter("lockstep", "how time goes on", choices=("lockstep", "real_time"))
-    task: str = parameter("clock_button", "a name of keypoint_sim.tasks")
-    robot: str = parameter("hebi_chopsticks", "a name of keypoint_core.robots")
-    condition: str = parameter("rp", "disturbances of scenes whose request names none")
-    seed: int = parameter(0, "of the scene at the start", minimum=0, maximum=2**31 - 1)
-    camera_rate: int = parameter(15, "exposures per second", unit="1/s", minimum=1, maximum=60)
-    publish_camera: bool = parameter(True, "false: another node is the camera, and this one only the robot")
-    latency: int = parameter(
-        0, "lockstep: a command may derive from this many frames before", unit="frames", minimum=0, maximum=30
-    )
-    command_lifetime: float = parameter(
-        0.25, "real time: a command older than this is replaced by standing still", unit="s", minimum=0.02, maximum=5.0
-    )
-
-
-@dataclass(frozen=True)
 class _Exposure:
     snapshot: Snapshot
     stamp: int
     wall: int
+
+
+@dataclass(frozen=True)
+class _Picture:
+    frame: Frame
+    wall: int
+    compute: float
 
 
 class SimNode(KeypointNode):
@@ -77,6 +65,7 @@ class SimNode(KeypointNode):
         self._command: SimCommand | None = None
         self._command_when = 0.0
         self._rule = Lockstep(self.parameters.latency)
+        self._late: DelayLine[_Picture] = DelayLine(0 if self.lockstep else self.parameters.latency)
         self._epoch, self._tick = _EPOCH_GAP, 0
         self._stepping = False
         self._told = Outcome.RUNNING
@@ -92,7 +81,7 @@ class SimNode(KeypointNode):
         """Builds the world and takes a first picture, so that a missing OpenGL library is found here."""
         p = self.parameters
         parse_condition(p.condition)
-        self._world = World(p.task, p.robot, timing=Timing(camera_rate=p.camera_rate))
+        self._world = World(p.task, p.robot, p.timing, p.camera, p)
         self._info = self._world.reset(p.seed, p.condition)
         self._world.capture()
 
@@ -254,7 +243,7 @@ class SimNode(KeypointNode):
 
     def _make_feedback(self, stamp: int, awaits: int) -> SimFeedback:
         state = self._world.state()
-        message = SimFeedback(header=to_header(stamp, f"{self.parameters.robot}_base"), tick=self._tick)
+        message = SimFeedback(header=to_header(stamp, f"{self._world.robot.name}_base"), tick=self._tick)
         message.position, message.velocity = state.position.tolist(), state.velocity.tolist()
         message.effort, message.gripper = state.effort.tolist(), float(state.gripper)
         message.awaits = to_stamp(awaits)
@@ -263,9 +252,10 @@ class SimNode(KeypointNode):
     def _render(self, exposure: _Exposure) -> Frame:
         began = time.perf_counter()
         frame = replace(self._world.capture(exposure.snapshot), stamp=exposure.stamp)
-        compute = time.perf_counter() - began
-        self._camera.publish(frame)
-        self._timing.publish(exposure.stamp, exposure.wall, compute)
+        arrived = self._late.put(_Picture(frame, exposure.wall, time.perf_counter() - began))
+        if arrived is not None:
+            self._camera.publish(arrived.frame)
+            self._timing.publish(arrived.frame.stamp, arrived.wall, arrived.compute)
         self.diagnostics.tick("frames")
         return frame
 

@@ -1,29 +1,69 @@
-"""Procedural textures: each kind is a function of a generator that returns an RGB image [S, S, 3] uint8."""
+"""Textures: a large procedural bank, and photographs from files. Each is drawn when a picture first needs it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from keypoint_core.errors import InputError
 from keypoint_core.registry import Registry
+from keypoint_sim.patterns.fields import SIZE, Field, fractal, value_noise
 from keypoint_sim.rng import Stream, generator
 
-Image = NDArray[np.uint8]
-Field = NDArray[np.float32]
-SIZE = 512
+__all__ = ["FAMILIES", "SIZE", "TEXTURES", "Image", "Texture", "find_photos", "fractal", "photo", "random_texture"]
+__all__ += ["value_noise"]
 
+Image = NDArray[np.uint8]
+Color = tuple[float, float, float]
+PHOTO = "photo"  # kind of a texture that is read from a file
+SUFFIXES = (".png", ".jpg", ".jpeg")
+CACHED = 24  # drawn textures that are kept; each takes 0.8 MB
+
+# Kinds that look alike. A family is drawn first, then one of its kinds.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "checks": ("checks", "diamonds", "triangles"),
+    "cloth": ("cloth", "gingham", "plaid", "herringbone", "denim"),
+    "clouds": ("clouds", "marble", "granite"),
+    "noise": ("noise", "carpet", "cells"),
+    "plain": ("plain", "gradient", "brushed"),
+    "speckle": ("speckle", "terrazzo", "dots", "confetti"),
+    "stripes": ("stripes", "bands", "waves", "rings"),
+    "tiles": ("tiles", "brick", "hexagons", "mosaic"),
+    "wood": ("wood", "parquet", "bamboo", "cork"),
+}
+MODULES: dict[str, tuple[str, ...]] = {
+    "natural": ("plain", "brushed", "noise", "clouds", "marble", "granite", "speckle", "terrazzo")
+    + ("wood", "parquet", "bamboo", "cork", "carpet"),
+    "woven": FAMILIES["cloth"],
+    "graphic": ("stripes", "bands", "waves", "rings", "checks", "diamonds", "triangles", "dots", "confetti")
+    + ("gradient", "tiles", "brick", "hexagons", "mosaic", "cells"),
+    "printed": ("label", "cover", "panels", "peel", "glaze", "pips"),
+}
 TEXTURES = Registry(
     "texture",
-    {
-        name: f"{__name__}:{name}"
-        for name in ("plain", "noise", "clouds", "stripes", "checks", "wood", "cloth", "tiles", "speckle")
-    },
+    {kind: f"keypoint_sim.patterns.{module}:{kind}" for module, kinds in MODULES.items() for kind in kinds},
 )
+# Colours that some kinds have in nature; half of the textures of such a kind take them, a little off.
+NATURAL: dict[str, tuple[tuple[Color, Color], ...]] = {
+    "parquet": (((0.30, 0.19, 0.11), (0.72, 0.52, 0.33)), ((0.42, 0.33, 0.24), (0.86, 0.75, 0.58))),
+    "bamboo": (((0.55, 0.42, 0.22), (0.90, 0.80, 0.58)), ((0.36, 0.24, 0.13), (0.70, 0.52, 0.32))),
+    "cork": (((0.34, 0.22, 0.13), (0.84, 0.66, 0.46)),),
+    "brick": (((0.48, 0.19, 0.13), (0.80, 0.76, 0.70)), ((0.62, 0.58, 0.54), (0.90, 0.88, 0.85))),
+    "marble": (((0.36, 0.37, 0.40), (0.94, 0.93, 0.91)), ((0.08, 0.09, 0.10), (0.36, 0.37, 0.38))),
+    "granite": (((0.16, 0.16, 0.18), (0.70, 0.69, 0.68)), ((0.34, 0.22, 0.19), (0.86, 0.72, 0.64))),
+    "hexagons": (((0.45, 0.45, 0.45), (0.94, 0.94, 0.92)), ((0.10, 0.20, 0.26), (0.62, 0.76, 0.78))),
+    "denim": (((0.07, 0.11, 0.22), (0.48, 0.58, 0.72)), ((0.10, 0.10, 0.11), (0.52, 0.53, 0.55))),
+    "brushed": (((0.48, 0.49, 0.50), (0.80, 0.81, 0.82)),),
+    "herringbone": (((0.20, 0.20, 0.22), (0.68, 0.66, 0.62)),),
+    "carpet": (((0.26, 0.26, 0.28), (0.62, 0.61, 0.60)), ((0.40, 0.33, 0.26), (0.74, 0.66, 0.56))),
+}
+MANY_COLORS = {"bands": 5, "triangles": 4, "confetti": 5, "mosaic": 5, "cells": 5, "terrazzo": 4, "plaid": 4}
 
 
 @dataclass(frozen=True)
@@ -31,28 +71,54 @@ class Texture:
     """One texture, drawn when it is needed.
 
     Attributes:
-        kind: name in `TEXTURES`.
+        kind: name in `TEXTURES`, or "photo".
         seed: of its random numbers.
-        colors: two RGB colours in 0..1 that it mixes; None lets the seed choose.
+        colors: two or more RGB colours in 0..1 that it mixes; None lets the seed choose.
+        path: of the file of a photo.
     """
 
     kind: str
     seed: int = 0
-    colors: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    colors: tuple[Color, ...] | None = None
+    path: str = ""
 
     def draw(self) -> Image:
-        """The image [SIZE, SIZE, 3] uint8, RGB."""
+        """The image [SIZE, SIZE, 3] uint8, RGB; not to be written to.
+
+        Raises:
+            UnknownNameError: no such kind; the message lists the known ones.
+            InputError: the photo cannot be read.
+        """
         return _draw(self)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=CACHED)
 def _draw(texture: Texture) -> Image:
+    if texture.kind == PHOTO:
+        return photo(Path(texture.path))
     rng = generator(texture.seed, Stream.OBJECT_TEXTURE)
     colors = np.array(texture.colors) if texture.colors else random_colors(rng)
     pattern: Callable[[np.random.Generator], Field] = TEXTURES.load(texture.kind)
-    mix = np.clip(pattern(rng), 0.0, 1.0)[..., None]
-    image = colors[0] * (1.0 - mix) + colors[1] * mix
-    return np.ascontiguousarray(np.clip(image * 255.0 + 0.5, 0, 255).astype(np.uint8))
+    field = pattern(rng)
+    return paint(field, colors if texture.colors else _more_colors(texture.kind, colors, rng))
+
+
+def _more_colors(kind: str, colors: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """The colours of a kind [C, 3] that begin with two, or natural ones in their place."""
+    more = MANY_COLORS.get(kind, 2) - len(colors)
+    if kind in NATURAL and rng.random() < 0.5:
+        pairs = NATURAL[kind]
+        pair = np.array(pairs[int(rng.integers(len(pairs)))])
+        return np.clip(pair * rng.uniform(0.85, 1.1, (2, 1)) + rng.uniform(-0.03, 0.03, (2, 3)), 0.03, 0.97)
+    return np.vstack([colors, *(random_colors(rng)[i % 2, None] for i in range(more))])
+
+
+def paint(field: Field, colors: NDArray[np.float64]) -> Image:
+    """A field [S, S] of 0..1 in colours [C, 3] of 0..1, mixed linearly from one to the next."""
+    levels = np.linspace(0, len(colors) - 1, 256)
+    table = np.stack([np.interp(levels, np.arange(len(colors)), channel) for channel in colors.T], axis=1)
+    index = cv2.convertScaleAbs(np.clip(field, 0.0, 1.0), alpha=255.0)
+    return cv2.LUT(cv2.merge([index] * 3), np.round(table * 255).astype(np.uint8)[None])
 
 
 def random_colors(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -61,104 +127,45 @@ def random_colors(rng: np.random.Generator) -> NDArray[np.float64]:
     return cv2.cvtColor(hsv[None].astype(np.float32), cv2.COLOR_HSV2RGB)[0].astype(np.float64)
 
 
-def value_noise(rng: np.random.Generator, cells: tuple[int, int], size: int = SIZE) -> Field:
-    """Smooth noise in 0..1 with this many cells (down, across), tileable."""
-    grid = rng.random(cells, dtype=np.float32)
-    padded = np.pad(grid, 2, mode="wrap")
-    scale = (size / cells[0], size / cells[1])
-    full = cv2.resize(
-        padded, (round((cells[1] + 4) * scale[1]), round((cells[0] + 4) * scale[0])), interpolation=cv2.INTER_CUBIC
-    )
-    top, left = round(2 * scale[0]), round(2 * scale[1])
-    return full[top : top + size, left : left + size]
+def random_texture(rng: np.random.Generator) -> Texture:
+    """One of the whole bank."""
+    family = sorted(FAMILIES)[int(rng.integers(len(FAMILIES)))]
+    seed = int(rng.integers(2**31))
+    kinds = FAMILIES[family]
+    return Texture(kinds[int(rng.integers(len(kinds)))], seed)
 
 
-def fractal(rng: np.random.Generator, first: int, octaves: int) -> Field:
-    """Octaves of value noise, stretched to 0..1."""
-    total = np.zeros((SIZE, SIZE), dtype=np.float32)
-    for i in range(octaves):
-        cells = first * 2**i
-        total += value_noise(rng, (cells, cells)) / 2**i
-    return (total - total.min()) / (total.max() - total.min())
+def photo(path: Path) -> Image:
+    """The middle square of a picture file, [SIZE, SIZE, 3] uint8, RGB.
+
+    Raises:
+        InputError: the file cannot be read; the message names it and the reason.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except OSError as error:
+        raise InputError(f"texture {path} cannot be read: {error.strerror}") from error
+    except cv2.error as error:
+        raise InputError(f"texture {path} cannot be read: {error.err}") from error
+    if image is None:
+        raise InputError(f"texture {path} cannot be read: not a whole PNG or JPEG picture; convert or remove it")
+    side = min(image.shape[:2])
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    square = cv2.resize(image[top : top + side, left : left + side], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(square, cv2.COLOR_BGR2RGB)
 
 
-def plain(rng: np.random.Generator) -> Field:
-    """Paint: hardly any structure."""
-    return 0.4 * fractal(rng, 2, 3) + 0.1 * rng.random((SIZE, SIZE), dtype=np.float32)
+def find_photos(folder: str) -> tuple[str, ...]:
+    """The pictures (png, jpg) in a folder, by name, each of which was read once.
 
-
-def noise(rng: np.random.Generator) -> Field:
-    """Fine grain of one size."""
-    cells = int(rng.choice([64, 128, 256]))
-    return value_noise(rng, (cells, cells))
-
-
-def clouds(rng: np.random.Generator) -> Field:
-    """Marble-like clouds."""
-    return fractal(rng, int(rng.integers(3, 8)), 5)
-
-
-def rotated(rng: np.random.Generator) -> tuple[Field, Field]:
-    """Coordinates in 0..1 over the image, turned by a random angle: across, along."""
-    v, u = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) / SIZE
-    angle = rng.uniform(0, np.pi)
-    return u * np.cos(angle) + v * np.sin(angle), -u * np.sin(angle) + v * np.cos(angle)
-
-
-def stripes(rng: np.random.Generator) -> Field:
-    """Parallel bands with soft edges."""
-    across, _ = rotated(rng)
-    return 0.5 + 0.5 * np.tanh(4 * np.sin(2 * np.pi * rng.uniform(6, 24) * across))
-
-
-def checks(rng: np.random.Generator) -> Field:
-    """A chessboard, turned."""
-    across, along = rotated(rng)
-    count = rng.uniform(4, 16)
-    return 0.5 + 0.5 * np.tanh(8 * np.sin(2 * np.pi * count * across) * np.sin(2 * np.pi * count * along))
-
-
-def tiles(rng: np.random.Generator) -> Field:
-    """Tiles of varied shade with joints."""
-    count = int(rng.integers(5, 12))
-    side = SIZE // count + 1
-    shade = np.kron(rng.uniform(0.35, 0.9, (count, count)), np.ones((side, side)))[:SIZE, :SIZE].astype(np.float32)
-    joint = np.minimum(np.arange(SIZE) % side, side - np.arange(SIZE) % side) < 3
-    shade[joint] = 0.05
-    shade[:, joint] = 0.05
-    return shade + 0.08 * (fractal(rng, 16, 3) - 0.5)
-
-
-def wood(rng: np.random.Generator) -> Field:
-    """Long grain with growth rings and a few planks."""
-    warp = fractal(rng, 2, 3)
-    grain = value_noise(rng, (256, 4))
-    v = np.arange(SIZE, dtype=np.float32)[:, None] / SIZE
-    planks = int(rng.integers(3, 6))
-    index = np.minimum((v * planks).astype(int), planks - 1)
-    phase = rng.uniform(0, 6, planks).astype(np.float32)[index]
-    shade = rng.uniform(-0.12, 0.12, planks).astype(np.float32)[index]
-    rings = 0.5 + 0.5 * np.sin(2 * np.pi * (7 * v + 1.3 * warp + phase))
-    seam = np.abs((v * planks) % 1.0 - 0.5) > 0.493
-    return 0.25 + 0.22 * rings + 0.33 * grain + shade + 0.35 * seam
-
-
-def cloth(rng: np.random.Generator) -> Field:
-    """A weave of threads with broader bands."""
-    count = int(rng.integers(48, 96))
-    v, u = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) / SIZE
-    weave = np.sin(2 * np.pi * count * u) * np.sin(2 * np.pi * count * v)
-    bands = np.sin(2 * np.pi * rng.integers(3, 9) * u) + np.sin(2 * np.pi * rng.integers(3, 9) * v)
-    return 0.45 + 0.15 * weave + 0.14 * np.tanh(3 * bands) + 0.15 * fractal(rng, 64, 2)
-
-
-def speckle(rng: np.random.Generator) -> Field:
-    """Terrazzo: many small chips on an even ground."""
-    image = np.full((SIZE, SIZE), 0.2, dtype=np.float32)
-    for _ in range(int(rng.integers(300, 900))):
-        centre = tuple(int(c) for c in rng.integers(0, SIZE, 2))
-        axes = tuple(int(a) for a in rng.integers(1, 9, 2))
-        cv2.ellipse(
-            image, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.3, 1)), -1, cv2.LINE_AA
-        )
-    return image
+    Raises:
+        InputError: no such folder, none in it, or one cannot be read.
+    """
+    if not Path(folder).is_dir():
+        raise InputError(f"textures_dir must be a folder with PNG or JPEG pictures, got '{folder}'")
+    found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise InputError(f"textures_dir {folder} holds no picture; put files {', '.join(SUFFIXES)} into it")
+    for path in found:
+        photo(path)
+    return tuple(str(path) for path in found)

@@ -6,6 +6,7 @@ the pose in `SceneInfo` are privileged: for training, judging and reports.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import mujoco
@@ -15,11 +16,19 @@ from numpy.typing import NDArray
 from keypoint_core.errors import InputError
 from keypoint_core.types import ArmCommand, Float64, Frame, RobotState
 from keypoint_sim.camera import Snapshot, SnapshotCamera, jitter, look_at
-from keypoint_sim.disturbances import REFERENCE, sample_look
+from keypoint_sim.disturbances import (
+    REFERENCE,
+    DisturbanceSettings,
+    Scenario,
+    Surroundings,
+    find_files,
+    sample_scenario,
+)
+from keypoint_sim.disturbances.base import Running, Stage
 from keypoint_sim.experts import Expert
+from keypoint_sim.models import Models
 from keypoint_sim.rng import Stream, generator
 from keypoint_sim.robots import ArmAddresses, load_robot
-from keypoint_sim.scene import build_model
 from keypoint_sim.settings import CameraSettings, Timing
 from keypoint_sim.tasks import TASKS
 from keypoint_sim.tasks.base import Outcome, Task, TaskStatus
@@ -54,6 +63,10 @@ class World:
     Args:
         task, robot: names; unknown ones raise UnknownNameError that lists the known ones.
         timing, camera: rates and camera.
+        disturbances: folders and ranges of what conditions draw.
+
+    Raises:
+        InputError: a picture or an object in a folder cannot be used; the message names it and the reason.
     """
 
     def __init__(
@@ -62,19 +75,18 @@ class World:
         robot: str = "hebi_chopsticks",
         timing: Timing = Timing(),  # noqa: B008 (frozen)
         camera: CameraSettings = CameraSettings(),  # noqa: B008 (frozen)
+        disturbances: DisturbanceSettings = DisturbanceSettings(),  # noqa: B008 (frozen)
     ) -> None:
         self.task: Task = TASKS.create(task)
         self.robot = load_robot(robot)
         self.arm = self.robot.description()
-        self.timing, self.camera = timing, camera
-        self.camera_pose = look_at(camera.position, camera.target)
-        self.model = build_model(self.robot, self.task.mjcf())
-        self.model.opt.timestep = timing.physics_step * 1e-9
-        self.task.bind(self.model)
-        self.data = mujoco.MjData(self.model)
-        self._addresses = ArmAddresses.find(self.model, self.arm)
+        self.timing, self.camera, self.disturbances = timing, camera, disturbances
+        self._photos, self._objects = find_files(disturbances)
+        self._stand = look_at(camera.position, camera.target)
+        self._models = Models(self.robot, self.task, timing.physics_step * 1e-9)
+        self._plan = mujoco.MjData(self._models.plain)
+        self._use(self._models.plain)
         self._shutter: SnapshotCamera | None = None
-        self._projector: tuple[SurfacePoints, Projector] | None = None
         self.reset(0)
 
     def reset(self, seed: int, condition: str = "rp", poses: Float64 | None = None) -> SceneInfo:
@@ -89,13 +101,18 @@ class World:
             UnknownNameError: unknown condition; the message lists the known ones.
             InputError: negative seed; poses out of reach, with the ranges that are not.
         """
-        look, rng = sample_look(condition, seed), generator(seed, Stream.POSE)
+        rng = generator(seed, Stream.POSE)
         poses = self.task.sample(rng) if poses is None else self.task.check(poses)
-        self._look, self._seed, self._tick = look, seed, 0
-        self._put(self.data, poses)
-        self.task.vary(self.data, generator(seed, Stream.STATE))
-        mujoco.mj_forward(self.model, self.data)
+        self._scenario = scenario = sample_scenario(condition, self._survey(seed, poses))
+        self.camera_pose = self._stand
+        self._seed, self._tick = seed, 0
+        model = self._models.get(scenario.additions)
+        if model is not self.model:
+            self._use(model)
+        self._put(self.data, poses, seed, scenario)
         self.task.reset(self.data)
+        stage = Stage(self.model, self.data, self.task, self.robot)
+        self._events: list[Running] = [event.begin(stage) for event in scenario.events]
         self._status = TaskStatus(Outcome.RUNNING)
         return SceneInfo(seed, condition.lower(), tuple((float(x), float(y), float(yaw)) for x, y, yaw in poses))
 
@@ -107,7 +124,7 @@ class World:
     @property
     def frame_due(self) -> bool:
         """Whether an exposure falls on the current tick."""
-        return self.timing.frame_due(self._tick)
+        return self.timing.frame_due(self._tick, self._seed)
 
     def state(self) -> RobotState:
         """The arm's feedback at `stamp`."""
@@ -137,14 +154,15 @@ class World:
         mujoco.mj_step(self.model, self.data, self.timing.substeps)
         mujoco.mj_kinematics(self.model, self.data)
         self._tick += 1
+        for event in self._events:
+            event.step(self.stamp * 1e-9)
         self._judge()
 
     def snapshot(self) -> Snapshot:
         """What a picture of the present moment needs."""
-        data = self.data
-        return Snapshot(
-            self.stamp, self._seed, self._tick, data.qpos.copy(), _mocap(data), self._look, self.camera_pose
-        )
+        data, look = self.data, self._scenario.look_at(self.stamp * 1e-9)
+        state = (data.qpos.copy(), _mocap(data))
+        return Snapshot(self.stamp, self._seed, self._tick, self.model, *state, look, self.camera_pose)
 
     def capture(self, snapshot: Snapshot | None = None) -> Frame:
         """Colour and registered depth with the sensor's failures; a function of the snapshot alone.
@@ -165,13 +183,13 @@ class World:
     def reference(self) -> ReferenceView:
         """The reference picture: nominal pose, arm at home, other textures, light and camera jitter than deployment."""
         data, camera = self._reference_state()
-        frame = self._draw(Snapshot(0, 0, 0, data.qpos.copy(), _mocap(data), REFERENCE, camera))
+        frame = self._draw(Snapshot(0, 0, 0, self._models.plain, data.qpos.copy(), _mocap(data), REFERENCE, camera))
         return ReferenceView(frame, np.linalg.inv(camera))
 
     def attach(self, pixels: Float64) -> SurfacePoints:
         """Privileged: the surface points at pixels [N, 2] of the reference view; needs no rendering."""
         data, camera = self._reference_state()
-        return pick(self.model, data, camera, self.camera.intrinsics, pixels)
+        return pick(self._models.plain, data, camera, self.camera.intrinsics, pixels)
 
     def tracks(self, points: SurfacePoints) -> tuple[Float64, NDArray[np.bool_], Float64]:
         """Privileged: exact pixels [N, 2], visible [N] and positions [N, 3] in the optical frame [m], by rays."""
@@ -179,24 +197,63 @@ class World:
             self._projector = (points, Projector(self.model, points, self.camera.intrinsics))
         return self._projector[1].project(self.data, self.camera_pose)
 
+    def regions(self) -> Mapping[str, tuple[str, ...]]:
+        """Privileged: name of a part of the scene -> its bodies; the task's regions, robot, scene and distractors."""
+        model = self.model
+        root = int(model.body(self.robot.base_body).id)
+        robot = tuple(model.body(i).name for i in np.flatnonzero(model.body_rootid == root))
+        distractors = self._scenario.things.bodies
+        return {**self.task.regions, "robot": robot, "scene": ("world",), "distractors": distractors}
+
     def close(self) -> None:
         """Frees the renderer; safe to call twice."""
         if self._shutter is not None:
             self._shutter.close()
             self._shutter = None
 
-    def _put(self, data: mujoco.MjData, poses: Float64) -> None:
-        mujoco.mj_resetData(self.model, data)
+    def _use(self, model: mujoco.MjModel) -> None:
+        """Makes a model the present one; addresses that somebody took in another one stay good."""
+        self.model, self.data = model, mujoco.MjData(model)
+        self.task.bind(model)
+        self._addresses = ArmAddresses.find(model, self.arm)
+        self._projector: tuple[SurfacePoints, Projector] | None = None
+
+    def _put(
+        self, data: mujoco.MjData, poses: Float64, seed: int | None = None, scenario: Scenario | None = None
+    ) -> None:
+        """Stands everything up; without a seed only what the reference view shows."""
+        mujoco.mj_resetData(data.model, data)
         arm = self._addresses
         data.qpos[arm.qpos] = data.ctrl[arm.servos] = self.arm.home
         data.qpos[arm.gripper_qpos] = data.ctrl[arm.gripper_servo] = self.arm.gripper_home
         self.task.place(data, poses)
-        mujoco.mj_forward(self.model, data)
+        if scenario is not None:
+            scenario.place(data)
+        mujoco.mj_forward(data.model, data)
+        if seed is not None:
+            self.task.vary(data, generator(seed, Stream.STATE))
+            mujoco.mj_forward(data.model, data)
+
+    def _survey(self, seed: int, poses: Float64) -> Surroundings:
+        """The undisturbed scene for the samplers of disturbances."""
+        self._put(self._plan, poses, seed)
+        return Surroundings(
+            seed=seed,
+            settings=self.disturbances,
+            photos=self._photos,
+            objects=self._objects,
+            task=self.task,
+            robot=self.robot,
+            data=self._plan,
+            poses=poses,
+            camera=self._stand,
+            intrinsics=self.camera.intrinsics,
+        )
 
     def _reference_state(self) -> tuple[mujoco.MjData, Float64]:
-        data = mujoco.MjData(self.model)
+        data = mujoco.MjData(self._models.plain)
         self._put(data, self.task.nominal())
-        return data, jitter(self.camera_pose, generator(0, Stream.REFERENCE))
+        return data, jitter(self._stand, generator(0, Stream.REFERENCE))
 
     def _judge(self) -> None:
         if self._status.outcome != Outcome.RUNNING:
@@ -209,7 +266,7 @@ class World:
 
     def _draw(self, snapshot: Snapshot) -> Frame:
         if self._shutter is None:
-            self._shutter = SnapshotCamera(self.model, self.camera)
+            self._shutter = SnapshotCamera(self.camera)
         return self._shutter.capture(snapshot)
 
 

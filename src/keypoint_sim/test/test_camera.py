@@ -1,23 +1,28 @@
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from keypoint_core.errors import InputError
 from keypoint_core.types import ArmCommand, Frame
+from keypoint_sim.camera import SnapshotCamera
+from keypoint_sim.disturbances.look import NOMINAL, Light, Look
 from keypoint_sim.errors import SimulationError
 from keypoint_sim.objects import clock
 from keypoint_sim.rendering import make_gl_context
-from keypoint_sim.sensor import RgbdSensor
-from keypoint_sim.settings import CameraSettings, SensorNoise
+from keypoint_sim.settings import CameraSettings
 from keypoint_sim.truth import SurfacePoints
 from keypoint_sim.world import World
 
 
 def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **environment}
     )
@@ -105,31 +110,83 @@ def test_pixels_picked_on_the_reference_come_back(world: World) -> None:
     assert points.bodies[0] == clock.BODY and points.bodies[1] == "world"
 
 
-def test_depth_noise_grows_with_the_square_of_the_distance() -> None:
-    sensor = RgbdSensor(200, 200, SensorNoise())
-    color = np.zeros((200, 200, 3), np.uint8)
-    spread = []
-    for distance in (0.7, 2.1):
-        _, depth = sensor.expose(color, np.full((200, 200), distance, np.float32), 0, 0)
-        spread.append(float(np.nanstd(depth)))
-    assert spread[1] / spread[0] == pytest.approx(9.0, rel=0.15)
+def test_a_region_is_the_same_part_of_the_full_image() -> None:
+    """To a few levels: the two are rasterised on different grids of tiles."""
+    whole = World(camera=CameraSettings(0, 0, 1280, 720, noise=None))
+    part = World(camera=CameraSettings(400, 200, 500, 300, noise=None))
+    full, region = whole.capture(), part.capture()
+    whole.close()
+    part.close()
+    assert region.color.shape == (300, 500, 3) and region.intrinsics.cx == full.intrinsics.cx - 400
+    cut = full.color[200:500, 400:900].astype(int)
+    assert (np.abs(cut - region.color).max(axis=2) <= 3).mean() > 0.99
+    assert (np.abs(full.depth[200:500, 400:900] - region.depth) < 1e-3).mean() > 0.995
 
 
-def test_depth_has_holes_at_edges_and_outside_its_range_only() -> None:
-    scene = np.full((100, 200), 1.0, np.float32)
-    scene[:, 100:150], scene[:, 150:] = 0.8, 5.0
-    _, depth = RgbdSensor(200, 100, SensorNoise()).expose(np.zeros((100, 200, 3), np.uint8), scene, 0, 0)
-    holes = np.isnan(depth)
-    assert 0.3 < holes[:, 99:101].mean() < 0.9
-    assert not holes[:, :98].any() and holes[:, 150:].all()
+@pytest.mark.parametrize(
+    ("x", "y", "width", "height"), [(-1, 0, 640, 480), (641, 0, 640, 480), (0, 241, 640, 480), (0, 0, 0, 480)]
+)
+def test_a_region_outside_the_image_is_refused(x: int, y: int, width: int, height: int) -> None:
+    with pytest.raises(InputError, match="within its 1280x720 image, got"):
+        CameraSettings(x, y, width, height)
 
 
-def test_noise_differs_between_frames_but_not_between_repeats() -> None:
-    sensor = RgbdSensor(64, 48, SensorNoise())
-    color, depth = np.full((48, 64, 3), 120, np.uint8), np.ones((48, 64), np.float32)
-    first, again, later = (sensor.expose(color, depth, 3, tick)[0] for tick in (0, 0, 7))
-    np.testing.assert_array_equal(first, again)
-    assert (first != later).mean() > 0.3
+def test_every_key_light_is_drawn_and_only_those_of_the_look(world: World) -> None:
+    key = Light()
+    other = Light(direction=(0.3, -0.5, -0.81), intensity=0.6, color=(0.4, 0.6, 1.0))
+    third = Light(direction=(-0.6, -0.3, -0.74), intensity=0.5, color=(1.0, 0.6, 0.4))
+    looks = [replace(NOMINAL, lights=lights) for lights in ((key,), (key, other), (key, other, third), (key,))]
+    one, two, three, again = (picture(world, look) for look in looks)
+    np.testing.assert_array_equal(one, again)
+    assert (two - one).mean(axis=(0, 1))[2] > 10 > 5 > (two - one).min()
+    assert (two - one).mean(axis=(0, 1))[2] > (two - one).mean(axis=(0, 1))[0]
+    assert (three - two).mean(axis=(0, 1))[0] > (three - two).mean(axis=(0, 1))[2] > 2
+    dark = picture(world, replace(NOMINAL, lights=(replace(key, intensity=0.0),), ambient=(0.0, 0.0, 0.0)))
+    assert dark.max() <= 1
+
+
+def test_shadows_can_be_switched_off(world: World) -> None:
+    with_shadow = picture(world, NOMINAL)
+    without = picture(world, replace(NOMINAL, lights=(replace(NOMINAL.lights[0], shadow=False),)))
+    brighter = without[240:] - with_shadow[240:] > 20
+    assert 0.003 < brighter.any(axis=2).mean() < 0.2
+
+
+def test_models_drawn_in_turn_share_a_context_and_leave_nothing_behind() -> None:
+    worlds = [World("clock_button"), World("clock_button")]
+    camera = SnapshotCamera(CameraSettings(600, 400, 64, 48))
+    alone = camera.capture(worlds[0].snapshot())
+    sizes = []
+    for _ in range(50):
+        camera.capture(replace(worlds[1].snapshot(), model=deepcopy(worlds[1].model)))
+        sizes.append(resident())
+    np.testing.assert_array_equal(camera.capture(worlds[0].snapshot()).color, alone.color)
+    camera.close()
+    assert sizes[-1] - sizes[10] < 60.0, "textures and shadow map of one model alone are 8 MiB"
+
+
+def test_a_closed_camera_gives_its_context_back() -> None:
+    world = World()
+    sizes = []
+    for _ in range(12):
+        camera = SnapshotCamera(CameraSettings(600, 400, 64, 48))
+        camera.capture(world.snapshot())
+        camera.close()
+        sizes.append(resident())
+    assert sizes[-1] - sizes[4] < 40.0
+
+
+def picture(world: World, look: Look) -> NDArray[np.int16]:
+    """Colour of the world's present state in another look, without failures of the sensor."""
+    camera = SnapshotCamera(replace(world.camera, noise=None))
+    frame = camera.capture(replace(world.snapshot(), look=look))
+    camera.close()
+    return frame.color.astype(np.int16)
+
+
+def resident() -> float:
+    """Memory of this process [MiB]."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def test_missing_opengl_gives_the_exact_command() -> None:

@@ -1,15 +1,17 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from keypoint_core.errors import InputError, UnknownNameError
-from keypoint_core.types import ArmCommand
+from keypoint_core.types import ArmCommand, Frame, RobotState
 from keypoint_sim.experts import play
 from keypoint_sim.objects import clock
 from keypoint_sim.settings import CameraSettings, Timing
+from keypoint_sim.tasks import TASKS
 from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.world import World
 
@@ -141,7 +143,7 @@ def test_a_verdict_stays(world: World) -> None:
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(UnknownNameError, match="unknown task 'chess'; known: clock_button"):
         World(task="chess")
-    with pytest.raises(UnknownNameError, match="unknown robot 'r2d2'; known: hebi_chopsticks"):
+    with pytest.raises(UnknownNameError, match="unknown robot 'r2d2'; known: franka, hebi_chopsticks"):
         World(robot="r2d2")
 
 
@@ -164,3 +166,87 @@ def test_bad_input_is_refused(world: World) -> None:
 def test_camera_has_the_promised_region() -> None:
     k = CameraSettings().intrinsics
     assert (k.width, k.height, k.fx, k.distortion) == (640, 480, 607.0, ())
+
+
+def test_poses_out_of_reach_are_refused_with_the_ranges(world: World) -> None:
+    pose = np.array([[0.45, 0.05, 0.3]])
+    assert world.reset(0, "rp", pose).poses == ((0.45, 0.05, 0.3),)
+    np.testing.assert_allclose(world.data.joint(clock.JOINT).qpos[:2], pose[0, :2])
+    before = world.data.qpos.copy()
+    with pytest.raises(
+        InputError, match=r"clock at x 0.900 m.*out of reach; reachable: x 0.34..0.54 m, y -0.13..0.13 m"
+    ):
+        world.reset(0, "rp", np.array([[0.9, 0.0, 0.0]]))
+    with pytest.raises(InputError, match=r"yaw 90.0 deg is out of reach.*yaw -45..45 deg"):
+        world.reset(0, "rp", np.array([[0.45, 0.0, np.pi / 2]]))
+    with pytest.raises(InputError, match=r"poses must be \[1, 3\].*clock"):
+        world.reset(0, "rp", np.zeros((2, 3)))
+    with pytest.raises(InputError, match="out of reach"):
+        world.reset(0, "rp", np.full((1, 3), np.nan))
+    np.testing.assert_array_equal(world.data.qpos, before)
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_every_task_refuses_a_pose_that_no_arm_reaches(name: str) -> None:
+    task = TASKS.create(name)
+    assert task.check(task.nominal()).shape == (len(task.placements), 3)
+    far = task.nominal()
+    far[0, 0] = 2.0
+    with pytest.raises(InputError, match=f"{task.placements[0].name} at x 2.000 m.*reachable: x"):
+        task.check(far)
+
+
+def test_regions_name_the_parts_of_the_scene(world: World) -> None:
+    world.reset(0, "ro")
+    regions = world.regions()
+    assert regions["clock"] == (clock.BODY,) and regions["scene"] == ("world",)
+    assert regions["robot"][0] == world.robot.base_body and len(regions["robot"]) > 6
+    assert len(regions["distractors"]) >= 3
+    names = [name for bodies in regions.values() for name in bodies]
+    assert len(names) == len(set(names)) and all(world.model.body(name).id >= 0 for name in names)
+    world.reset(0, "rp")
+    assert world.regions()["distractors"] == ()
+
+
+def test_a_verdict_depends_on_the_physics_alone(world: World) -> None:
+    """What is seen, from where and how often changes neither the motion nor the outcome."""
+    results = []
+    for condition in ("rp", "textures+lights+moving_light+flashing_light+camera+occluder"):
+        world.reset(6, condition)
+        status = play(world, world.expert())
+        results.append((status, world.data.qpos[: world.model.nq].tolist()))
+        world.capture()
+    assert results[0] == results[1] and results[0][0].outcome == Outcome.SUCCESS
+
+
+def test_what_a_deployed_system_sees_carries_no_ground_truth(world: World) -> None:
+    assert {f.name for f in fields(Frame)} == {"stamp", "color", "depth", "intrinsics", "frame_id"}
+    assert {f.name for f in fields(RobotState)} == {"stamp", "position", "velocity", "effort", "gripper"}
+    seen = []
+    for x in (0.40, 0.50):  # the state is that of the arm, wherever the clock stands
+        world.reset(2, "rp", np.array([[x, 0.1, 0.2]]))
+        seen.append(world.state())
+    for name in ("position", "velocity", "gripper"):
+        np.testing.assert_array_equal(getattr(seen[0], name), getattr(seen[1], name))
+    np.testing.assert_allclose(seen[0].effort, seen[1].effort, atol=1e-9)
+
+
+def test_the_node_publishes_no_ground_truth() -> None:
+    """Its topics are those of a camera and an arm, the clock, and the verdict for whoever keeps the score."""
+    script = (
+        "import rclpy\n"
+        "from keypoint_sim.sim_node import SimNode\n"
+        "rclpy.init(domain_id=101)\n"
+        "node = SimNode()\n"
+        "for info in node.publishers:\n"
+        "    print(info.topic_name, info.msg_type.__name__, *info.msg_type.get_fields_and_field_types())\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    topics = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines()}
+    allowed = {"Image", "CameraInfo", "SimFeedback", "TaskStatus", "Clock", "StageTiming"}
+    allowed |= {"DiagnosticArray", "ParameterEvent", "Log", "TransitionEvent", "TFMessage"}
+    assert {words[0] for words in topics.values()} <= allowed, topics
+    feedback = {"header", "tick", "position", "velocity", "effort", "gripper", "awaits"}
+    assert set(topics["/sim/feedback"][1:]) == feedback
+    verdict = {"header", "seed", "outcome", "reason", "elapsed"}
+    assert set(topics["/task/status"][1:]) - {"condition"} == verdict

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from keypoint_core.arms.description import load_arm
 from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpSettings
 from keypoint_core.types import Intrinsics
 from keypoint_training.episodes import Episodes
@@ -18,7 +19,7 @@ from keypoint_training.settings import TrainSettings
 from keypoint_training.tracks import NoisyTracks
 
 _MIN_JOINT_SCALE = 0.05  # a joint that hardly moves is not blown up beyond this [rad]
-GRIPPER_SCALE = 0.25  # about half of the chopsticks' range [rad]
+_GRIPPER_TIME = 0.25  # the way that a gripper makes in this time counts as 1 [s]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def policy_settings(
     network = settings.network
     joints = demonstrations.joints
     scale = np.maximum(joints.std(axis=0), _MIN_JOINT_SCALE)
+    gripper = load_arm(settings.robot).gripper
     return KeypointMlpSettings(
         keypoints=demonstrations.pixels.shape[1],
         joints=joints.shape[1],
@@ -62,7 +64,7 @@ def policy_settings(
         joint_scale=tuple(round(float(value), 4) for value in scale),
         action_scale=network.action_scale,
         gripper_centre=round(float(demonstrations.gripper.mean()), 4),
-        gripper_scale=GRIPPER_SCALE,
+        gripper_scale=gripper.velocity * _GRIPPER_TIME if gripper else 1.0,
         robot=settings.robot,
     )
 

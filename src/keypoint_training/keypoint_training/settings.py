@@ -14,8 +14,8 @@ class RolloutSettings:
     """The control path around the policy, as deployed.
 
     Attributes:
-        workspace: box for the tool in the arm's base frame: x, y, z lower, then upper [m]; the table's top is at
-            z = -.24 there.
+        workspace: box for the tool in the arm's base frame: x, y, z lower, then upper [m]; wide enough for every
+            robot. The table's top is at z = -.24 in the frame of the highest base, HEBI's.
         max_age: oldest exposure that a command may derive from [s].
         tracking_error: that stops the arm [rad].
         lockstep: part of the episodes with neither latency nor dropped frames, as in lockstep simulation.

@@ -20,7 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from keypoint_core.checkpoint import models_folder
+from keypoint_core.arms.description import robot_name
+from keypoint_core.checkpoint import checkpoint_of_robot, models_folder
 from keypoint_core.errors import KeypointError
 from keypoint_core.runs import git_revision, new_run_folder, write_summary
 from keypoint_sim.world import World
@@ -130,7 +131,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     default = TrainSettings()
     parser = argparse.ArgumentParser(description="Train the keypoint policy of a task in simulation.")
     parser.add_argument("--task", default=default.task)
-    parser.add_argument("--robot", default=default.robot)
+    parser.add_argument("--robot", type=robot_name, default=default.robot)
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--demonstrations", type=int, default=default.demonstrations, help="episodes of the expert")
     parser.add_argument("--rounds", type=int, default=default.rounds, help="of DAgger")
@@ -139,7 +140,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--final-steps", type=int, default=default.final_steps, help="optimiser steps at the end")
     parser.add_argument("--workers", type=int, default=2, help="processes; the weights do not depend on it")
     parser.add_argument("--scenes", type=int, default=SCENES, help="unseen scenes to evaluate on, per grade of tracks")
-    parser.add_argument("--output", type=Path, help="checkpoint folder (default: <models>/<task>/dagger)")
+    parser.add_argument("--output", type=Path, help="checkpoint folder (default: the task's and robot's)")
     parser.add_argument("--resume", type=Path, help="run folder to go on with; its settings are used")
     return parser.parse_args(arguments)
 
@@ -166,7 +167,8 @@ def main() -> int:
         LOG.addHandler(log)
         LOG.setLevel(logging.DEBUG)
         console.print(f"run folder: {folder}")
-        checkpoint = options.output or models_folder() / settings.task / METHOD
+        name = checkpoint_of_robot(f"{settings.task}/{METHOD}", settings.robot)
+        checkpoint = options.output or models_folder() / name
         with Bars(console) as bars:
             figures = train(folder, settings, options.workers, options.scenes, checkpoint, bars)
     except KeypointError as error:

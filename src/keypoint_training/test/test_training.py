@@ -16,6 +16,7 @@ from keypoint_training import episodes as storage
 from keypoint_training.crew import Crew, Job, load_student
 from keypoint_training.dagger import FINAL, Dagger
 from keypoint_training.evaluation import GRADES, evaluate
+from keypoint_training.fitting import policy_settings
 from keypoint_training.rollout import Conditions, as_keypoints
 from keypoint_training.run_folder import load_settings, save_settings
 from keypoint_training.settings import Disturbance
@@ -108,6 +109,13 @@ def test_evaluation_gives_every_grade_with_its_interval(whole_run, settings, pix
     for grade in figures.values():
         assert grade["trials"] == 1
         assert grade["successes"] + sum(grade["failures"].values()) == 1
+
+
+@pytest.mark.parametrize(("robot", "scale"), [("hebi_chopsticks", 0.25), ("franka", 0.0125)])
+def test_the_gripper_is_scaled_in_its_own_unit(whole_run, settings, robot, scale):
+    demonstrations = storage.load(whole_run / "round_0.npz")
+    made = policy_settings(replace(settings, robot=robot), demonstrations, CameraSettings().intrinsics, 1 / 15)
+    assert made.gripper_scale == scale
 
 
 def test_settings_survive_their_file(tmp_path, settings):

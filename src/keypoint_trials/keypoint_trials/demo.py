@@ -18,8 +18,10 @@ from rich.console import Console
 
 from keypoint_bringup.graph import MODES, SystemOptions, build_graph
 from keypoint_bringup.system import System, clean_shared_memory, unused_domain_id
+from keypoint_core.arms.description import DEFAULT_ROBOT, robot_name
 from keypoint_core.errors import KeypointError
 from keypoint_core.runs import new_run_folder
+from keypoint_sim.disturbances.settings import add_folder_options
 from keypoint_trials.console import make_console
 from keypoint_trials.figure import Trial
 from keypoint_trials.latency import merge
@@ -39,6 +41,8 @@ class DemoRequest:
     condition: str
     trials: int
     seed: int
+    textures_dir: str = ""
+    objects_dir: str = ""
 
 
 def run_mode(request: DemoRequest, mode: str, folder: Path, console: Console) -> list[TrialRecord]:
@@ -46,7 +50,13 @@ def run_mode(request: DemoRequest, mode: str, folder: Path, console: Console) ->
     from keypoint_trials.client import TrialClient  # after the domain is set: it joins the graph
 
     options = SystemOptions(
-        robot=request.robot, task=request.task, condition=request.condition, mode=mode, record=str(folder)
+        robot=request.robot,
+        task=request.task,
+        condition=request.condition,
+        mode=mode,
+        record=str(folder),
+        textures_dir=request.textures_dir,
+        objects_dir=request.objects_dir,
     )
     domain = unused_domain_id()
     os.environ["ROS_DOMAIN_ID"] = str(domain)
@@ -90,13 +100,15 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Runs trials in simulation through the real graph.")
     parser.add_argument("--task", default="clock_button")
-    parser.add_argument("--robot", default="hebi_chopsticks")
-    parser.add_argument("--condition", default="light", help="disturbances: rp, rb, light (default: %(default)s)")
+    parser.add_argument("--robot", type=robot_name, default=DEFAULT_ROBOT)
+    parser.add_argument("--condition", default="light", help="rp, rb, ro, light, or names joined by +")
     parser.add_argument("--trials", type=int, default=10, help="per mode")
     parser.add_argument("--seed", type=int, default=0, help="chooses the scenes")
     parser.add_argument("--modes", default=",".join(MODES), help="comma-separated (default: %(default)s)")
+    add_folder_options(parser)
     args = parser.parse_args()
-    request = DemoRequest(args.task, args.robot, args.condition, args.trials, args.seed)
+    folders = args.textures_dir, args.objects_dir
+    request = DemoRequest(args.task, args.robot, args.condition, args.trials, args.seed, *folders)
     console = make_console()
     modes = args.modes.split(",")
     clean_shared_memory()

@@ -22,9 +22,9 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from keypoint_core.arms.description import load_arm
+from keypoint_core.arms.description import DEFAULT_ROBOT, load_arm, robot_name
 from keypoint_core.arms.parameters import ArmParameters, make_controller
-from keypoint_core.checkpoint import load_checkpoint
+from keypoint_core.checkpoint import checkpoint_of_robot, load_checkpoint, models_folder, require_trained
 from keypoint_core.correspondence import CORRESPONDENCES
 from keypoint_core.errors import KeypointError
 from keypoint_core.parameters import read_parameters
@@ -32,8 +32,10 @@ from keypoint_core.pipeline import Pipeline
 from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.statistics import percentiles_ms, wilson_interval
 from keypoint_core.tracking import TRACKERS
-from keypoint_sim.disturbances import parse_condition
+from keypoint_sim.disturbances import DisturbanceSettings, parse_condition
+from keypoint_sim.disturbances.settings import add_folder_options
 from keypoint_sim.episode import Episode, run_episode
+from keypoint_sim.settings import Timing
 from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.world import World
 from keypoint_trials.config import config_folder
@@ -47,11 +49,15 @@ class EvaluationRequest:
     """What to evaluate.
 
     Attributes:
-        task, method: name the checkpoint `models/<task>/<method>`.
+        task, method: name the checkpoint `models/<task>/<method>`; that of another robot than the default ends in its
+            name.
         condition: disturbances.
         robot: name of the arm and of its file in config/robots.
         correspondence, tracker: back ends.
         latency: imposed, in frames.
+        frame_jitter: longest time that an exposure comes late [s].
+        frame_drop: probability that a frame is lost.
+        textures_dir, objects_dir: folders of pictures and of objects for the disturbances; empty for none.
     """
 
     task: str
@@ -61,6 +67,10 @@ class EvaluationRequest:
     correspondence: str
     tracker: str
     latency: int
+    frame_jitter: float = 0.0
+    frame_drop: float = 0.0
+    textures_dir: str = ""
+    objects_dir: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,11 +95,15 @@ class Evaluator:
     def __init__(self, request: EvaluationRequest) -> None:
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
-        checkpoint = load_checkpoint(f"{request.task}/{request.method}")
+        name = checkpoint_of_robot(f"{request.task}/{request.method}", request.robot)
+        require_trained(name, request.task, request.robot, models_folder())
+        checkpoint = load_checkpoint(name)
         arm = load_arm(request.robot)
         checkpoint.require_joints(arm.joint_names)
         self._request = request
-        self._world = World(request.task, request.robot)
+        timing = Timing(frame_jitter=request.frame_jitter, frame_drop=request.frame_drop)
+        disturbances = DisturbanceSettings(textures_dir=request.textures_dir, objects_dir=request.objects_dir)
+        self._world = World(request.task, request.robot, timing, disturbances=disturbances)
         checkpoint.require_camera(self._world.camera.intrinsics)
         checkpoint.require_rate(self._world.timing.camera_rate)
         reference = checkpoint.reference()
@@ -173,6 +187,8 @@ def report(request: EvaluationRequest, results: list[EpisodeResult], folder: Pat
         correspondence=request.correspondence,
         tracker=request.tracker,
         imposed_latency_frames=request.latency,
+        frame_jitter=request.frame_jitter,
+        frame_drop=request.frame_drop,
         median_elapsed_s=elapsed[len(elapsed) // 2] if elapsed else None,
     )
     console.print(
@@ -189,17 +205,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Evaluates a checkpoint on rendered frames.")
     parser.add_argument("--task", default="clock_button")
     parser.add_argument("--method", default="dagger")
-    parser.add_argument("--condition", default="light", help="disturbances: rp, rb, light (default: %(default)s)")
-    parser.add_argument("--robot", default="hebi_chopsticks")
+    parser.add_argument("--condition", default="light", help="rp, rb, ro, light, or names joined by +")
+    parser.add_argument("--robot", type=robot_name, default=DEFAULT_ROBOT)
     parser.add_argument("--correspondence", default="sift_pnp")
     parser.add_argument("--tracker", default="lucas_kanade")
     parser.add_argument("--latency", type=int, default=0, help="imposed latency in frames")
+    parser.add_argument("--frame-jitter", type=float, default=0.0, help="longest delay of an exposure [s]")
+    parser.add_argument("--frame-drop", type=float, default=0.0, help="probability that a frame is lost")
     parser.add_argument("--n", type=int, default=100, help="scenes")
     parser.add_argument("--seed", type=int, default=0, help="chooses the scenes")
     parser.add_argument("--workers", type=int, default=2, help="processes")
+    add_folder_options(parser)
     args = parser.parse_args()
     request = EvaluationRequest(
-        args.task, args.method, args.condition, args.robot, args.correspondence, args.tracker, args.latency
+        args.task,
+        args.method,
+        args.condition,
+        args.robot,
+        args.correspondence,
+        args.tracker,
+        args.latency,
+        args.frame_jitter,
+        args.frame_drop,
+        args.textures_dir,
+        args.objects_dir,
     )
     seeds = [args.seed * SCENES + i for i in range(args.n)]
     console = make_console()

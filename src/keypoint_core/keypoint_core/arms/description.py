@@ -13,6 +13,9 @@ import yaml
 from keypoint_core.errors import InputError, UnknownNameError
 from keypoint_core.types import Float64
 
+DEFAULT_ROBOT = "hebi_chopsticks"
+SHORT_NAMES = {"hebi": DEFAULT_ROBOT}
+
 
 @dataclass(frozen=True)
 class JointDescription:
@@ -98,6 +101,11 @@ class ArmDescription:
         return np.array([joint.acceleration for joint in self.joints])
 
 
+def robot_name(name: str) -> str:
+    """The robot's full name for a short one; any other name as it is."""
+    return SHORT_NAMES.get(name, name)
+
+
 def known_robots() -> list[str]:
     """Names of the robots that ship with the stack."""
     return sorted(
@@ -108,17 +116,17 @@ def known_robots() -> list[str]:
 
 
 def load_arm(name_or_path: str | Path) -> ArmDescription:
-    """Reads a robot by its name, or from a YAML file of the same form.
+    """Reads a robot by its name, full or short, or from a YAML file of the same form.
 
     Raises:
         UnknownNameError: no such robot; the message lists the known ones.
         InputError: the file lacks a field or holds a wrong number of values.
     """
-    path = Path(name_or_path)
+    path, name = Path(name_or_path), robot_name(str(name_or_path))
     if path.suffix == ".yaml":
         text = _read(path)
-    elif str(name_or_path) in known_robots():
-        text = (resources.files("keypoint_core.robots") / f"{name_or_path}.yaml").read_text()
+    elif name in known_robots():
+        text = (resources.files("keypoint_core.robots") / f"{name}.yaml").read_text()
     else:
         raise UnknownNameError("robot", str(name_or_path), known_robots())
     try:

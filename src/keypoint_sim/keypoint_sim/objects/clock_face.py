@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,9 @@ INK = (38, 36, 42)
 FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
+@lru_cache(maxsize=4)  # it is needed anew for every model that is built
 def draw_front(width: float, height: float, dial: float, hour: float = 10.0, minute: float = 9.0) -> Image:
-    """The front panel [H, W, 3] uint8, RGB.
+    """The front panel [H, W, 3] uint8, RGB; not to be written to.
 
     Args:
         width, height: of the panel [m].
