@@ -36,11 +36,10 @@ class Exposures:
 
     def due(self, tick: int, seed: int) -> bool:
         """Whether a frame is exposed on this tick, in the scene of this seed."""
+        frame = self._whole_frames(tick * self._period)
         if not self._jitter and not self._drop:
-            return self._whole_frames(tick * self._period) > self._whole_frames((tick - 1) * self._period)
-        first = self._whole_frames((tick - 1) * self._period - self._jitter)
-        last = self._whole_frames(tick * self._period)
-        return any(self._tick(frame, seed) == tick for frame in range(max(0, first), last + 1))
+            return frame > self._whole_frames((tick - 1) * self._period)
+        return self._tick(frame, seed) == tick
 
     def _whole_frames(self, time: int) -> int:
         """The last frame whose nominal time is at or before this one [ns]."""

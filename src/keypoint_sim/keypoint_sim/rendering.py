@@ -65,9 +65,10 @@ def filter_textures(context: mujoco.MjrContext) -> None:
     No pixel changes by more than a few levels, and a picture takes an eighth less time.
     """
     opengl = importlib.import_module("OpenGL.GL")  # not at the top: it opens the library, which physics does not need
-    for texture in context.texture[: context.ntexture]:
-        opengl.glBindTexture(opengl.GL_TEXTURE_2D, int(texture))
-        opengl.glTexParameteri(opengl.GL_TEXTURE_2D, opengl.GL_TEXTURE_MIN_FILTER, opengl.GL_LINEAR_MIPMAP_NEAREST)
+    for texture, kind in zip(context.texture[: context.ntexture], context.textureType, strict=False):
+        target = opengl.GL_TEXTURE_2D if kind == mujoco.mjtTexture.mjTEXTURE_2D else opengl.GL_TEXTURE_CUBE_MAP
+        opengl.glBindTexture(target, int(texture))
+        opengl.glTexParameteri(target, opengl.GL_TEXTURE_MIN_FILTER, opengl.GL_LINEAR_MIPMAP_NEAREST)
 
 
 class Renderer:

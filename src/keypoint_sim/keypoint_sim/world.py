@@ -104,7 +104,7 @@ class World:
         rng = generator(seed, Stream.POSE)
         poses = self.task.sample(rng) if poses is None else self.task.check(poses)
         self._scenario = scenario = sample_scenario(condition, self._survey(seed, poses))
-        self.camera_pose = self._stand
+        self.camera_pose = self._stand if scenario.camera is None else scenario.camera
         self._seed, self._tick = seed, 0
         model = self._models.get(scenario.additions)
         if model is not self.model:

@@ -136,18 +136,18 @@ def test_every_key_light_is_drawn_and_only_those_of_the_look(world: World) -> No
     other = Light(direction=(0.3, -0.5, -0.81), intensity=0.6, color=(0.4, 0.6, 1.0))
     third = Light(direction=(-0.6, -0.3, -0.74), intensity=0.5, color=(1.0, 0.6, 0.4))
     looks = [replace(NOMINAL, lights=lights) for lights in ((key,), (key, other), (key, other, third), (key,))]
-    one, two, three, again = (picture(world, look) for look in looks)
+    looks.append(replace(NOMINAL, lights=(replace(key, intensity=0.0),), ambient=(0.0, 0.0, 0.0)))
+    one, two, three, again, dark = pictures(world, *looks)
     np.testing.assert_array_equal(one, again)
     assert (two - one).mean(axis=(0, 1))[2] > 10 > 5 > (two - one).min()
     assert (two - one).mean(axis=(0, 1))[2] > (two - one).mean(axis=(0, 1))[0]
     assert (three - two).mean(axis=(0, 1))[0] > (three - two).mean(axis=(0, 1))[2] > 2
-    dark = picture(world, replace(NOMINAL, lights=(replace(key, intensity=0.0),), ambient=(0.0, 0.0, 0.0)))
     assert dark.max() <= 1
 
 
 def test_shadows_can_be_switched_off(world: World) -> None:
-    with_shadow = picture(world, NOMINAL)
-    without = picture(world, replace(NOMINAL, lights=(replace(NOMINAL.lights[0], shadow=False),)))
+    shadowless = replace(NOMINAL, lights=(replace(NOMINAL.lights[0], shadow=False),))
+    with_shadow, without = pictures(world, NOMINAL, shadowless)
     brighter = without[240:] - with_shadow[240:] > 20
     assert 0.003 < brighter.any(axis=2).mean() < 0.2
 
@@ -176,12 +176,12 @@ def test_a_closed_camera_gives_its_context_back() -> None:
     assert sizes[-1] - sizes[4] < 40.0
 
 
-def picture(world: World, look: Look) -> NDArray[np.int16]:
-    """Colour of the world's present state in another look, without failures of the sensor."""
+def pictures(world: World, *looks: Look) -> list[NDArray[np.int16]]:
+    """Colour of the world's present state in other looks, without failures of the sensor, all by one camera."""
     camera = SnapshotCamera(replace(world.camera, noise=None))
-    frame = camera.capture(replace(world.snapshot(), look=look))
+    frames = [camera.capture(replace(world.snapshot(), look=look)) for look in looks]
     camera.close()
-    return frame.color.astype(np.int16)
+    return [frame.color.astype(np.int16) for frame in frames]
 
 
 def resident() -> float:

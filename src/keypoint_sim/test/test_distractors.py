@@ -10,7 +10,7 @@ import pytest
 from keypoint_core.errors import InputError
 from keypoint_core.types import ArmCommand
 from keypoint_sim.disturbances import DisturbanceSettings
-from keypoint_sim.disturbances.clearance import LANE, LOW, distances_to_segments
+from keypoint_sim.disturbances.clearance import LANE, LOW, Clearance, distances_to_segments
 from keypoint_sim.disturbances.files import find_objects, read_parts, scale_of
 from keypoint_sim.disturbances.mesh_tools import thinned
 from keypoint_sim.disturbances.shapes import ball, cuboid
@@ -139,12 +139,21 @@ def test_they_hide_nothing_of_the_task_object(crowded: World) -> None:
     keep = np.array([body in crowded.task.bodies for body in points.bodies])
     on_task = SurfacePoints(tuple(np.array(points.bodies)[keep]), points.local[keep])
     assert len(on_task) > 100
+    far = np.array([[0.34, 0.0, 0.0]])  # there is most room before it
     for seed in range(12):
-        crowded.reset(seed, "rp")
+        crowded.reset(seed, "rp", far)
         _, alone, _ = crowded.tracks(on_task)
-        crowded.reset(seed, "ro")
+        crowded.reset(seed, "ro", far)
         _, among, _ = crowded.tracks(on_task)
         np.testing.assert_array_equal(among, alone)
+
+
+def test_what_is_flat_may_stand_where_what_is_tall_would_hide_the_object(crowded: World) -> None:
+    poses = np.array([[0.34, 0.0, 0.0]])
+    clearance = Clearance(crowded._survey(0, poses))
+    before, beside = np.array([[0.56, 0.0]]), np.array([[0.50, 0.25]])
+    assert clearance.free(before, 0.03, 0.004)[0] and not clearance.free(before, 0.03, 0.12)[0]
+    assert clearance.free(beside, 0.03, 0.12)[0]
 
 
 def test_they_are_seen_by_rays_and_in_the_picture(crowded: World) -> None:

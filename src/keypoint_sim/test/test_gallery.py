@@ -96,7 +96,7 @@ def test_the_moments_show_the_hand_and_the_push(world: World) -> None:
     assert (np.abs(with_hand - without).max(axis=2) > 40).mean() > 0.04
     world.reset(2, "nudge")
     x, y = world.data.joint(clock.JOINT).qpos[:2].copy()
-    after_push(world)
+    assert (after_push(world) == 255).all(axis=2).sum() > 150  # the white outline
     assert 0.015 < np.hypot(*(world.data.joint(clock.JOINT).qpos[:2] - (x, y))) < 0.06
 
 

@@ -76,6 +76,16 @@ def test_geoms_for_contact_only_do_not_count_as_glass() -> None:
     assert picture.nearest is picture.depth and (picture.depth[BESIDE] > 0.79).all()
 
 
+def test_objects_with_cube_textures_are_drawn() -> None:
+    asset = (
+        '<asset><texture name="paint" type="cube" builtin="flat" rgb1="0 0 1" width="32" height="192"/>'
+        '<material name="paint" texture="paint"/></asset><worldbody>'
+    )
+    document = BOXES.replace("<worldbody>", asset).replace('name="solid"', 'name="solid" material="paint"')
+    red, _, blue = draw(document).color[SOLID].mean(axis=(0, 1))
+    assert blue > 3 * red
+
+
 def shares(picture: Picture, noise: DepthNoise, seeds: int = 40) -> tuple[float, float, float]:
     """Parts of the pane that are lost, seen through, and hit."""
     behind, front = picture.depth[INNER], picture.nearest[INNER]

@@ -183,6 +183,7 @@ def test_exposure_and_white_balance_really_drift_and_slowly() -> None:
     exposure, balance = means(exposure_drift=0.05), means(white_balance_drift=0.05)
     assert np.ptp(exposure[:, 1]) / 200 > 0.05 and np.ptp(exposure[:, 1] - exposure[:, 0]) <= 1
     assert np.ptp(balance[:, 1]) == 0 and np.ptp(balance[:, 0]) / 200 > 0.04 and np.ptp(balance[:, 2]) / 200 > 0.04
+    assert np.ptp(balance[:, 0] - balance[:, 2]) / 200 > 0.04
     assert np.abs(np.diff(exposure, axis=0)).max() <= 3 and np.abs(np.diff(balance, axis=0)).max() <= 3
     assert np.abs(exposure - 200).max() <= 0.05 * 200 + 1
 

@@ -12,8 +12,8 @@ from keypoint_sim.objects import nigiri, plate
 from keypoint_sim.rng import Stream, generator
 from keypoint_sim.robots import ROBOTS
 from keypoint_sim.tasks.base import Outcome, TaskStatus
-from keypoint_sim.tasks.sushi_moves import OPEN, TOLERANCE, grip
-from keypoint_sim.tasks.sushi_pick_place import GAP, HOLD_STILL, INSIDE, NEAR, PLATE, REACHES, SUSHI, SushiPickPlace
+from keypoint_sim.tasks.sushi_moves import OPEN, grip
+from keypoint_sim.tasks.sushi_pick_place import GAP, HOLD_STILL, NEAR, PLATE, REACHES, SUSHI, SushiPickPlace
 from keypoint_sim.world import World
 
 
@@ -102,25 +102,26 @@ def test_expert_takes_up_again_what_it_lost(any_arm: World) -> None:
 
 
 def test_a_plan_carries_the_nigiri_along(sushi: World) -> None:
-    """A chunk made in the air neither opens the gap nor turns back, although nothing moves in the plan but the tool."""
+    """A chunk made in the air neither opens the gap nor goes too far, although in a plan nothing but the tool moves."""
     expert, state, arm = sushi.expert(), sushi.state(), ArmKinematics(sushi.model, sushi.robot)
     player, period = ChunkPlayer(state.position, state.gripper), sushi.timing.control_period
-    gripper, held = sushi.robot.gripper(), 0
-    while sushi.status().outcome == Outcome.RUNNING and held < 10:
+    gripper, held, end = sushi.robot.gripper(), 0, float(sushi.data.body(plate.BODY).xpos[1])
+    while sushi.status().outcome == Outcome.RUNNING:
         if sushi.frame_due:
             chunk = expert.act()
             player.take(chunk)
-            if height(sushi) > 0.03:
+            if height(sushi) > 0.04:
                 held += 1
                 path = np.array([arm.forward(row)[0] for row in chunk.positions])
-                assert (chunk.gripper == gripper.position(0.0)).all()
-                assert (np.diff(path[:, 1]) > -0.001).all() and (path[:, 2] > 0.03).all()
+                beside = path[:, 1] + gripper.center(nigiri.WIDTH)
+                assert (np.diff(path[:, 1]) > -0.001).all() and beside.max() < end + 0.003
+                assert (path[:-1, 2] > 0.02).all() and (chunk.gripper[0] == gripper.position(0.0)).all()
         sushi.step(player.command(sushi.stamp + period, period))
-    assert held == 10 and abs(gripper.opening(sushi.state().gripper) - nigiri.WIDTH) < TOLERANCE
+    assert held > 10 and sushi.status().outcome == Outcome.SUCCESS
 
 
 def test_success_takes_a_second_of_lying_still_and_free(sushi: World) -> None:
-    lay_on_plate(sushi, off=0.8 * INSIDE)
+    lay_on_plate(sushi, off=0.027)
     assert rest(sushi, HOLD_STILL - 0.05).outcome == Outcome.RUNNING
     lay_on_plate(sushi)
     sushi.data.joint(nigiri.JOINT).qvel[0] = 0.1
@@ -129,7 +130,7 @@ def test_success_takes_a_second_of_lying_still_and_free(sushi: World) -> None:
 
 
 def test_at_the_rim_it_is_not_on_the_plate(sushi: World) -> None:
-    lay_on_plate(sushi, off=1.2 * INSIDE)
+    lay_on_plate(sushi, off=0.034)
     assert rest(sushi, 1.5 * HOLD_STILL).outcome == Outcome.RUNNING
 
 

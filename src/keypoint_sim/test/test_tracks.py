@@ -13,7 +13,7 @@ from keypoint_sim.gym.keypoints import spread_keypoints, visible_regions
 from keypoint_sim.objects import clock
 from keypoint_sim.robots import ROBOTS
 from keypoint_sim.tasks import TASKS
-from keypoint_sim.truth import SurfacePoints
+from keypoint_sim.truth import TOLERANCE, Projector, SurfacePoints, cast_rays
 from keypoint_sim.world import World
 
 
@@ -125,11 +125,15 @@ def test_distractors_hide_what_they_stand_on_and_are_never_picked(world: World) 
 
 
 def test_tracks_are_those_of_the_camera_where_it_was_moved_to(world: World) -> None:
-    points = world.attach(spread_keypoints(world, 20))
-    pixels, _, optical = world.tracks(points)
-    world.reset(0, "camera")
-    moved, _, _ = world.tracks(points)
-    assert 3 < np.abs(moved - pixels).mean() < 150
+    anywhere = np.random.default_rng(0).uniform((5, 5), (634, 474), (400, 2))
+    points = world.attach(np.vstack([spread_keypoints(world, 60), anywhere]))
+    pixels, visible, _ = world.tracks(points)
+    for seed in range(4):
+        world.reset(seed, "camera", poses=[world.reset(0).pose])
+        moved, seen, _ = world.tracks(points)
+        assert 3 < np.abs(moved - pixels).mean() < 150 and (seen != visible).any()
+        fresh = Projector(world.model, points, world.camera.intrinsics)
+        np.testing.assert_array_equal(fresh.project(world.data, world.camera_pose)[1], seen)
     world.reset(0)
     np.testing.assert_array_equal(world.tracks(points)[0], pixels)
 
@@ -147,6 +151,27 @@ def test_tracks_follow_a_pushed_object_and_a_passing_hand(world: World, conditio
         np.testing.assert_allclose(in_world(world, optical), expected, atol=1e-9)
     moved = np.abs(pixels - start).mean()
     assert moved > 5 if condition == "nudge" else (moved < 2 and least == 0.0)
+
+
+def test_visibility_is_what_plain_rays_say_whatever_moves(any_world: World) -> None:
+    """What is kept for bodies at rest must never be stale: for points on objects, arm, distractors' ground and table."""
+    world = any_world
+    anywhere = np.random.default_rng(0).uniform((5, 5), (634, 474), (80, 2))
+    points = world.attach(np.vstack([spread_keypoints(world, 60), anywhere]))
+    assert any(name in descendants(world, world.robot.base_body) for name in points.bodies)
+    size = np.array([world.camera.width, world.camera.height]) - 0.5
+    for seed, condition in ((1, "ro+nudge+occluder"), (2, "rp"), (3, "camera")):
+        world.reset(seed, condition)
+        for shot, _ in enumerate(watch(world)):
+            if shot % 2:  # not asked at every frame
+                continue
+            pixels, visible, optical = world.tracks(points)
+            rays = optical @ world.camera_pose[:3, :3].T
+            distances, _ = cast_rays(world.model, world.data, world.camera_pose[:3, 3], rays)
+            length = np.linalg.norm(rays, axis=1)
+            clear = (distances < 0) | (distances * length > length - TOLERANCE)
+            inside = ((pixels > -0.5) & (pixels < size)).all(axis=1)
+            np.testing.assert_array_equal(visible, clear & inside & (optical[:, 2] > 0))
 
 
 def test_a_point_out_of_the_image_is_not_visible_but_has_its_pixel(world: World) -> None:

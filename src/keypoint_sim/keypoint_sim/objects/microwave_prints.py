@@ -30,7 +30,9 @@ def door_front(width: float, height: float) -> Image:
             canvas.disc((left + 6 + 4 * column + 2 * (row % 2), top + 7 + 4 * row), 0.9, (74, 80, 86))
     for shift, thick in ((0.0, 9.0), (14.0, 3.0)):  # what the glass mirrors
         x = left + wide * 0.52 + shift
-        canvas.polygon([(x, top + 2), (x + thick, top + 2), (x + thick - 30, top + 50), (x - 30, top + 50)], (92, 100, 106))
+        canvas.polygon(
+            [(x, top + 2), (x + thick, top + 2), (x + thick - 30, top + 50), (x - 30, top + 50)], (92, 100, 106)
+        )
     canvas.text("KEYPOINT", (left + 32, height - 15.5), 7.5, DEEP, 1.1)
     canvas.text("compact 700 W", (left + 32, height - 6.5), 3.4, INK, 0.4)
     canvas.star((left + wide - 15, top + high - 16), 12, 12, RED, 0.8)

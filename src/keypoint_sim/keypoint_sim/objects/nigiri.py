@@ -16,7 +16,7 @@ from keypoint_sim.scene import COLLISION_GROUP, set_texture
 BODY, JOINT = "nigiri", "nigiri_pose"
 
 LENGTH, WIDTH, HEIGHT = 0.060, 0.030, 0.025  # [m]
-SHOULDER = 0.015  # up to this height its sides are upright and as wide as WIDTH [m]
+SHOULDER = 0.021  # up to this height its sides are upright and as wide as WIDTH [m]
 MASS = 0.035  # [kg]
 RICE_HEIGHT = 0.017
 BELT = (-0.013, -0.003)  # the nori, along x [m]

@@ -59,7 +59,7 @@ class ClosingTask(Task):
     Attributes:
         thing: what must not move, in words.
         body, joint: its body; the joint of what is pushed, 0 where that is shut.
-        open: range of the joint's position at the start [rad or m].
+        ajar: range of the joint's position at the start [rad or m].
         closed: it counts as closed below this position.
         shut: below this position the expert stops pushing.
         aside: from the spot to the right, between which it may push [m].
@@ -70,7 +70,7 @@ class ClosingTask(Task):
     thing: str
     body: str
     joint: str
-    open: tuple[float, float]
+    ajar: tuple[float, float]
     closed: float
     shut: float
     aside: tuple[float, float]
@@ -96,11 +96,11 @@ class ClosingTask(Task):
     def place(self, data: mujoco.MjData, poses: Float64) -> None:
         """Stands the thing there, open by the middle of its range."""
         super().place(data, poses)
-        data.qpos[self._joint] = sum(self.open) / 2
+        data.qpos[self._joint] = sum(self.ajar) / 2
 
     def vary(self, data: mujoco.MjData, rng: np.random.Generator) -> None:
         """Draws how far it is open."""
-        data.qpos[self._joint] = rng.uniform(*self.open)
+        data.qpos[self._joint] = rng.uniform(*self.ajar)
 
     def forget(self) -> None:
         """Forgets since when it is closed."""

@@ -26,7 +26,7 @@ class DrawerClose(ClosingTask):
     regions: Mapping[str, tuple[str, ...]] = {"cabinet": (chest.BODY,), "drawer": (chest.DRAWER_BODY,)}
     failures = ("cabinet knocked over", "cabinet pushed away")
     thing, body, joint = "cabinet", chest.BODY, chest.DRAWER_JOINT
-    open, closed, shut = (0.05, 0.08), 0.004, 0.002
+    ajar, closed, shut = (0.05, 0.08), 0.004, 0.002
     aside = (-0.035, 0.035)  # the knobs are farther out
     footprint = ((0.0, 0.0, 0.13), (0.13, 0.0, 0.13))
 

@@ -15,7 +15,9 @@ from keypoint_sim.tasks.closing import PRESS, PUSH_SPEED, ClosingTask, Face, rea
 
 # Poses: both arms reach the whole sweep of the door over the oven (x [m], y [m], yaw [rad]). The yaws lie about 35 degrees
 # and not about 0: there the camera sees the outside of the door wherever it stands open.
-MICROWAVE = Placement("microwave", microwave.JOINT, low=(0.26, -0.16, np.deg2rad(-10)), high=(0.46, 0.10, np.deg2rad(80)))
+MICROWAVE = Placement(
+    "microwave", microwave.JOINT, low=(0.26, -0.16, np.deg2rad(-10)), high=(0.46, 0.10, np.deg2rad(80))
+)
 
 ALONG = 0.085  # from the hinge along the door, where the tool pushes [m]
 # Of the tool's end when it pushes [m]: well on the door, and a hand above it passes over the oven's top.
@@ -31,7 +33,7 @@ class MicrowaveClose(ClosingTask):
     regions: Mapping[str, tuple[str, ...]] = {"microwave": (microwave.BODY,), "door": (microwave.DOOR_BODY,)}
     failures = ("microwave knocked over", "microwave pushed away")
     thing, body, joint = "microwave", microwave.BODY, microwave.DOOR_JOINT
-    open = (np.deg2rad(40), np.deg2rad(75))
+    ajar = (np.deg2rad(40), np.deg2rad(75))
     closed, shut = np.deg2rad(3), np.deg2rad(1.5)
     aside = (-0.040, 0.030)  # the handle is farther out
     footprint = ((0.0, 0.0, 0.14), (0.14, -0.06, 0.15))

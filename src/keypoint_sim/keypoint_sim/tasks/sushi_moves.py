@@ -13,7 +13,7 @@ from keypoint_sim.objects import nigiri
 from keypoint_sim.tasks.base import Tool, Waypoint, tool_down
 
 MOST_YAW = np.deg2rad(50)  # what the wrists can follow; a nigiri that lies further round is gripped askew
-GRIP_HEIGHT = 0.006  # of the tool's tip over the nigiri's bottom [m]
+GRIP_HEIGHT = 0.012  # of the tool's tip over the nigiri's bottom [m]
 OPEN = nigiri.WIDTH + 0.022  # gap before the grasp, and after it [m]
 OPEN_ENOUGH = nigiri.WIDTH + 0.010  # gap to go down around a nigiri, or up again from it [m]
 TOLERANCE = 0.004  # a gap that differs from the nigiri's width by less holds it, if it is in between [m]
@@ -23,7 +23,7 @@ GATE = 0.006  # horizontal error under which a thing goes all the way down [m]
 FUNNEL = 1.5  # height that is kept per error beyond the gate
 ARM_OF_TURN = 0.05  # an angle is an error of this much per radian [m]
 HOVER, CARRY = 0.055, 0.045  # heights over the place where it grips, and where it lets go [m]
-SAG = 0.01  # so far below the funnel it goes straight up first [m]
+SAG = 0.01  # so far below the funnel it goes straight up first, without turning [m]
 TRAVEL_SPEED, DOWN_SPEED, LIFT_SPEED = 0.15, 0.08, 0.12  # [m/s]
 
 
@@ -103,6 +103,6 @@ def _down_funnel(
     error = float(np.hypot(*(place - point)[:2]) + ARM_OF_TURN * angle)
     height = place[2] + np.clip(FUNNEL * (error - GATE), *limits)
     if point[2] < height - SAG:
-        return Waypoint(tool.position + (0.0, 0.0, height - point[2]), LIFT_SPEED, opening, goal)
+        return Waypoint(tool.position + (0.0, 0.0, height - point[2]), LIFT_SPEED, opening, tool.rotation)
     way = np.array([*place[:2], height]) - point
     return Waypoint(tool.position + way, TRAVEL_SPEED if error > GATE else DOWN_SPEED, opening, goal)
