@@ -132,3 +132,16 @@ found = [name for name in sys.modules if name.split(".")[0] in ("rclpy", "keypoi
 assert not found, found
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_readmes_way_to_start_a_graph_is_on_the_path():
+    result = subprocess.run(
+        [REPOSITORY / "tools/run", "up", "sim_robot", "task:=juggle"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2 and "unknown task 'juggle'; known: clock_button" in result.stderr
+
+
+def test_every_simulated_task_has_its_configuration():
+    from keypoint_sim.tasks import TASKS
+
+    assert {path.stem for path in REPOSITORY.glob("config/tasks/*.yaml")} == set(TASKS)

@@ -53,6 +53,8 @@ if [ -f "${KEYPOINT_ROOT}/install/local_setup.${_keypoint_shell}" ]; then
     case $- in *u*) _keypoint_nounset=1; set +u ;; *) _keypoint_nounset= ;; esac
     . "${KEYPOINT_ROOT}/install/local_setup.${_keypoint_shell}"
     [ -n "${_keypoint_nounset}" ] && set -u
+    # Executables lie where `ros2 run` looks for them; `up` is typed by hand.
+    _keypoint_prepend PATH "${KEYPOINT_ROOT}/install/keypoint_bringup/lib/keypoint_bringup"
 fi
 
 export MUJOCO_GL="${MUJOCO_GL:-osmesa}"
