@@ -107,6 +107,7 @@ def test_systems_get_their_own_domain(sleeper):
     domain = unused_domain_id()
     assert 1 <= domain <= 100
     with System([sleeper("one")], domain_id=domain) as system:
+        wait_for_text(system.log("one"), "arguments")  # before, it may not have become the node's program yet
         environment = psutil.Process(system.processes()["one"].pid).environ()
     assert environment["ROS_DOMAIN_ID"] == str(domain)
     assert Path(environment["FASTDDS_DEFAULT_PROFILES_FILE"]).name == "local.xml"

@@ -19,7 +19,7 @@ class Gripper(Protocol):
     Attributes:
         widest: gap that it opens to [m].
         tip: half extents of the closed tip along x and y of the TCP [m].
-        shank: half extents of the closed fingers over their last 4 cm [m]; this part touches what is taller than the tip.
+        shank: half extents of the closed fingers over their last 4 cm [m]: what touches a tall face.
         across: yaw of a tool that points down, grips across the world's y axis and leaves the wrist most room [rad].
         lean: of a tool that grips on the table, away from the arm along what it grips, so that the wrist has room [rad].
     """

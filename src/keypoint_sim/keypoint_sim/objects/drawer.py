@@ -1,4 +1,4 @@
-"""A small chest of two drawers that stands on the table as a free body; the upper drawer slides, the lower one is locked.
+"""A small chest of two drawers that stands on the table as a free body; the upper drawer slides, the lower is locked.
 
 Its frame: origin on the table under the middle of the chest, x out of its front, z up.
 """
@@ -117,7 +117,8 @@ def _case() -> str:
     return f"""
       {boards}
       <geom type="mesh" mesh="chest_lower" pos="{FACE + 0.0004} 0 {LOWER_MIDDLE}" material="chest_lower" {VISUAL}/>
-      <geom type="mesh" mesh="chest_top" pos="{back} 0 {TOP + 0.0004}" xyaxes="0 0 1 0 1 0" material="chest_top" {VISUAL}/>
+      <geom type="mesh" mesh="chest_top" pos="{back} 0 {TOP + 0.0004}" xyaxes="0 0 1 0 1 0"
+        material="chest_top" {VISUAL}/>
       <geom type="mesh" mesh="chest_side" pos="{back} {-WIDTH / 2 - 0.0004} {middle}" xyaxes="0 -1 0 1 0 0"
         material="chest_left" {VISUAL}/>
       <geom type="mesh" mesh="chest_side" pos="{back} {WIDTH / 2 + 0.0004} {middle}" xyaxes="0 1 0 -1 0 0"

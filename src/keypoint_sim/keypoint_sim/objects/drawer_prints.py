@@ -1,4 +1,4 @@
-"""The pictures on the chest of drawers: painted fronts, sides, the top, and what lies in the open drawer. Lengths in mm."""
+"""The pictures on the chest of drawers: painted fronts, sides, the top, and what lies in the drawer. Lengths in mm."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A small microwave oven that stands on the table as a free body, with a door on a vertical hinge.
 
-Its frame: origin on the table under the middle of the case, x out of its front, z up. Seen from the front the hinge is on
-the left (-y), the keys are on the right.
+Its frame: origin on the table under the middle of the case, x out of its front, z up. Seen from the front the hinge
+is on the left (-y), the keys are on the right.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def pictures() -> list[Print]:
 
 def mjcf() -> str:
     """The microwave's MJCF document."""
+    inertia = meshes.box_inertia(MASS, DEPTH, WIDTH, HEIGHT)
     return f"""
     <mujoco>
       <asset>
@@ -66,7 +67,7 @@ def mjcf() -> str:
       <worldbody>
         <body name="{BODY}">
           <freejoint name="{JOINT}"/>
-          <inertial pos="0 0 {FOOT + 0.45 * HEIGHT}" mass="{MASS}" diaginertia="{meshes.box_inertia(MASS, DEPTH, WIDTH, HEIGHT)}"/>
+          <inertial pos="0 0 {FOOT + 0.45 * HEIGHT}" mass="{MASS}" diaginertia="{inertia}"/>
           {_case()}
           {_inside()}
           {_door()}
@@ -130,7 +131,8 @@ def _case() -> str:
         material="microwave_side" {VISUAL}/>
       <geom type="mesh" mesh="microwave_side" pos="-0.006 {WIDTH / 2 + 0.0006} {middle}" xyaxes="0 1 0 -1 0 0"
         material="microwave_side" {VISUAL}/>
-      <geom type="box" size="{(DEPTH - THICKNESS) / 2} {WIDTH / 2} {HEIGHT / 2}" pos="{-half_door} 0 {middle}" {CONTACT}/>
+      <geom type="box" size="{(DEPTH - THICKNESS) / 2} {WIDTH / 2} {HEIGHT / 2}" pos="{-half_door} 0 {middle}"
+        {CONTACT}/>
       <geom type="box" size="{half_door} {PANEL[0] / 2} {HEIGHT / 2}" pos="{HINGE[0]} {panel_y} {middle}" {CONTACT}/>
       {feet}"""
 

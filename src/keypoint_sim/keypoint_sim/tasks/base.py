@@ -49,8 +49,8 @@ class Tool:
         rotation: [3, 3] of the TCP in the world; z out of the tool, the fingers close along x.
         opening: measured gap between the fingers [m].
         gripper: geometry of the fingers.
-        start: position [3] that the plan began at, which is measured; None where `position` itself is. A plan goes through
-            what it pushes, for nothing yields in a plan; this tells on which side of it the tool really is.
+        start: position [3] that the plan began at, which is measured; None where `position` itself is. A plan goes
+            through what it pushes, for nothing yields in a plan; this tells on which side of it the tool really is.
     """
 
     position: Float64

@@ -1,4 +1,4 @@
-"""What tasks that push something shut have in common: their verdict, and how the tool comes to the face that it pushes."""
+"""What tasks that push something shut share: their verdict, and how the tool comes to the face that it pushes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Face:
     normal: Float64
 
     def locate(self, tool: Tool, position: Float64) -> tuple[float, float, float]:
-        """Where a tool at this position is: before the face, right of the spot for who looks at the face, over it [m]."""
+        """Where a tool at this position is: before the face, right of the spot (seen from before it), over it [m]."""
         way = position - self.spot
         right = self.normal[0] * way[1] - self.normal[1] * way[0]
         return float(way @ self.normal) - reach(tool, self.normal), float(right), float(way[2])

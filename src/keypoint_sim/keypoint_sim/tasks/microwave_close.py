@@ -13,8 +13,8 @@ from keypoint_sim.objects.prints import paint
 from keypoint_sim.tasks.base import Placement, Tool, Waypoint
 from keypoint_sim.tasks.closing import PRESS, PUSH_SPEED, ClosingTask, Face, reach
 
-# Poses: both arms reach the whole sweep of the door over the oven (x [m], y [m], yaw [rad]). The yaws lie about 35 degrees
-# and not about 0: there the camera sees the outside of the door wherever it stands open.
+# Poses: both arms reach the whole sweep of the door over the oven (x [m], y [m], yaw [rad]). The yaws lie about 35 and
+# not about 0 degrees: there the camera sees the outside of the door wherever it stands open.
 MICROWAVE = Placement(
     "microwave", microwave.JOINT, low=(0.26, -0.16, np.deg2rad(-10)), high=(0.46, 0.10, np.deg2rad(80))
 )
