@@ -289,6 +289,26 @@ def test_a_path_that_would_leave_the_workspace_ends_before_its_face() -> None:
     assert np.abs(robot.applied.position - ARM.home).max() > 0.01
 
 
+def reach(target: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Joint angles near `start` that bring the tool to a target [3] in the base frame."""
+    joints = start.copy()
+    for _ in range(30):
+        joints += np.linalg.pinv(CHAIN.jacobian(joints)[:3]) @ (target - CHAIN.tool_position(joints))
+    return joints
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_target_just_inside_the_workspace_is_reached_along_its_face(seed: int) -> None:
+    rng, floor = np.random.default_rng(seed), BOX[2] + 0.0002
+    low = np.array([0.175, 0.844, 1.748, 2.476, -1.571, 1.746])  # the tool is near the floor of BOX
+    start = reach(np.array([0.55, rng.uniform(-0.1, 0.1), floor]), low)
+    target = reach(CHAIN.tool_position(start) + [*rng.uniform(-0.03, 0.03, 2), rng.uniform(0, 0.002)], start)
+    robot = Robot(make_gate(BOX), start)
+    for _ in range(600):
+        robot.tick(ask(target))
+    np.testing.assert_allclose(robot.applied.position, target, atol=1e-6)
+
+
 def test_an_arm_outside_the_workspace_may_come_back() -> None:
     gate = make_gate(BOX)
     robot = Robot(gate, FAR)

@@ -7,6 +7,7 @@ the arm where it is: it brakes at the acceleration limit and then holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from keypoint_core.arms.limits import Reason, SafetyLimits
 from keypoint_core.types import SECOND, ArmCommand, Float64, RobotState
 
 _ROUNDING = 1e-9  # a command counts as altered beyond this [rad]; less is arithmetic
+_PARTS = (1.0, 0.5, 0.25, 0.1)  # of the highest rate straight ahead that are tried at the edge of the workspace
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,29 @@ class SafetyGate:
 
     def _limited(self, setpoint: Setpoint, applied: Applied) -> tuple[Float64, Float64, list[Reason]]:
         velocity, reasons = self._velocity(setpoint, applied)
-        position = applied.position + velocity * self._period
-        ahead = np.vstack([setpoint.position, position, self._braking(position, velocity)])
-        if self._leaves_workspace(ahead, applied.position):
-            return self._brake(applied), self._braked(applied.velocity), [Reason.WORKSPACE]
-        return position, velocity, reasons
+        for rates in (velocity, *self._straight(setpoint, applied)):
+            position = applied.position + rates * self._period
+            ahead = np.vstack([setpoint.position, position, self._braking(position, rates)])
+            if not self._leaves_workspace(ahead, applied.position):
+                return position, rates, reasons
+        return self._brake(applied), self._braked(applied.velocity), [Reason.WORKSPACE]
+
+    def _straight(self, setpoint: Setpoint, applied: Applied) -> Iterator[Float64]:
+        """Rates [D] straight towards the setpoint, fast and slower; none when the arm moves another way.
+
+        Each joint on its own accelerates as fast as it may, which bends the way. Close to the edge of the workspace that
+        could lead out of it, again and again, and the arm would never get to a setpoint inside.
+        """
+        distance, step = setpoint.position - applied.position, self.limits.acceleration * self._period
+        moving = np.abs(distance) > _ROUNDING
+        if not moving.any() or (np.abs(applied.velocity[~moving]) > step[~moving]).any():
+            return
+        way, now, room = np.abs(distance[moving]), applied.velocity[moving] * np.sign(distance[moving]), step[moving]
+        highest = np.minimum(now + room, np.minimum(self._stoppable(np.abs(distance))[moving], self.limits.velocity[moving]))
+        fastest, slowest = float((highest / way).min()), float(((now - room) / way).max())
+        for part in _PARTS:
+            if part * fastest >= max(slowest, 0.0):
+                yield np.where(moving, distance * part * fastest, 0.0)
 
     def _velocity(self, setpoint: Setpoint, applied: Applied) -> tuple[Float64, list[Reason]]:
         """Rate towards the setpoint that can still be braked in time: at the setpoint, and before the joint limits."""
