@@ -14,10 +14,12 @@ from keypoint_sim.disturbances.clearance import LANE, LOW, Clearance, distances_
 from keypoint_sim.disturbances.files import find_objects, read_parts, scale_of
 from keypoint_sim.disturbances.mesh_tools import thinned
 from keypoint_sim.disturbances.shapes import ball, cuboid
-from keypoint_sim.disturbances.solid import Skin
+from keypoint_sim.disturbances.solid import Skin, things_mjcf
 from keypoint_sim.disturbances.things import THINGS, Thing
 from keypoint_sim.experts import play
-from keypoint_sim.tasks.base import Outcome
+from keypoint_sim.robots import load_robot
+from keypoint_sim.scene import build_model
+from keypoint_sim.tasks.base import Outcome, move
 from keypoint_sim.truth import SurfacePoints, cast_rays
 from keypoint_sim.world import World
 
@@ -114,6 +116,22 @@ def test_every_own_thing_comes_to_rest_where_it_is_put() -> None:
         assert 0.015 < solid.radius < 0.13 and solid.height < 0.25 and solid.mass > 0, kind
         assert points[:, 2].min() == pytest.approx(0.0, abs=1.5e-3) and np.isfinite(points).all(), kind
         assert np.hypot(*points[:, :2].T).max() <= solid.radius + 1e-6, kind
+
+
+def test_own_things_stand_still_for_long() -> None:
+    """Also after seconds; contacts that are lost in rounding kick a thing away only once in a while."""
+    named = [(f"{kind}_{seed}", Thing(kind, seed).make()) for kind in THINGS for seed in range(2)]
+    model = build_model(load_robot("hebi_chopsticks"), things_mjcf(named))
+    cylinders = model.geom_type == mujoco.mjtGeom.mjGEOM_CYLINDER
+    assert not (model.geom_contype[cylinders] & 4).any()  # see `post`
+    data, arm = mujoco.MjData(model), load_robot("hebi_chopsticks").description()
+    data.qpos[:6] = data.ctrl[:6] = arm.home
+    for i, (name, _) in enumerate(named):
+        move(data.joint(name).qpos, (-0.9 + 0.35 * (i // 7), -1.2 + 0.35 * (i % 7)), 0.7 * i)
+    start = np.array([data.joint(name).qpos for name, _ in named])
+    mujoco.mj_step(model, data, 3000)
+    moved = np.abs(np.array([data.joint(name).qpos for name, _ in named]) - start).max(axis=1)
+    assert [name for (name, _), shift in zip(named, moved, strict=True) if shift > 5e-4] == []
 
 
 def test_they_keep_out_of_the_way(crowded: World) -> None:

@@ -150,7 +150,9 @@ class SafetyGate:
         if not moving.any() or (np.abs(applied.velocity[~moving]) > step[~moving]).any():
             return
         way, now, room = np.abs(distance[moving]), applied.velocity[moving] * np.sign(distance[moving]), step[moving]
-        highest = np.minimum(now + room, np.minimum(self._stoppable(np.abs(distance))[moving], self.limits.velocity[moving]))
+        highest = np.minimum(
+            now + room, np.minimum(self._stoppable(np.abs(distance))[moving], self.limits.velocity[moving])
+        )
         fastest, slowest = float((highest / way).min()), float(((now - room) / way).max())
         for part in _PARTS:
             if part * fastest >= max(slowest, 0.0):

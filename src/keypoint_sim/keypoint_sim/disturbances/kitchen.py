@@ -6,20 +6,14 @@ import numpy as np
 
 from keypoint_sim.disturbances.paints import METAL, PAPER, any_texture, color, enamel, painted, printed
 from keypoint_sim.disturbances.shapes import Profile, ball, handle, ring, turned
-from keypoint_sim.disturbances.solid import Mesh, Skin, Solid
+from keypoint_sim.disturbances.solid import Mesh, Skin, Solid, lump, post
 from keypoint_sim.textures import Texture
 
 
 def _standing(meshes: tuple[Mesh, ...], radius: float, height: float, mass: float, foot: float = 0.0) -> Solid:
     """A thing that touches as an upright cylinder; one whose foot is narrower as a second one on top of that."""
-    if not foot:
-        contacts: tuple[str, ...] = (f'type="cylinder" size="{radius} {height / 2}" pos="0 0 {height / 2}"',)
-    else:
-        part = height / 3
-        contacts = (
-            f'type="cylinder" size="{foot} {part / 2}" pos="0 0 {part / 2}"',
-            f'type="cylinder" size="{radius} {part}" pos="0 0 {2 * part}"',
-        )
+    narrow = post(foot, height / 3) + post(radius, 2 * height / 3, height / 3)
+    contacts = narrow if foot else post(radius, height)
     return Solid(meshes, contacts, max(float(np.hypot(*m.vertices[:, :2].T).max()) for m in meshes), height, mass)
 
 
@@ -126,10 +120,8 @@ def fruit(rng: np.random.Generator) -> Solid:
     skin = Skin(Texture("peel", int(rng.integers(2**31)), (color(rng, ripe), color(rng, ripe))), specular=0.35)
     top = 2 * radius * flat
     stem = turned([(0.002, top - 0.003), (0.0014, top + 0.010), (0.0, top + 0.010)], Skin(color=(0.30, 0.20, 0.10)))
-    contact = f'type="ellipsoid" size="{radius} {radius} {flat * radius}" pos="0 0 {flat * radius}"'
-    # The cylinder is a touch smaller than the fruit; it stands on it so that it does not roll.
-    foot = f'type="cylinder" size="{0.35 * radius} {0.3 * radius}" pos="0 0 {0.3 * radius}"'
-    return Solid((ball(radius, skin, flat), stem), (contact, foot), radius, top + 0.010, 0.18)
+    foot = post(0.35 * radius, 0.6 * radius)  # so that it does not roll
+    return Solid((ball(radius, skin, flat), stem), (lump(radius, flat), *foot), radius, top + 0.010, 0.18)
 
 
 def pot(rng: np.random.Generator) -> Solid:

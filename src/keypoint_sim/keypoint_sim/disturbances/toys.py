@@ -8,14 +8,8 @@ from keypoint_core.types import Float64
 from keypoint_sim.disturbances.paints import METAL, PAPER, any_texture, color, enamel, painted, printed, wooden
 from keypoint_sim.disturbances.shapes import UPRIGHT_TO_X, cuboid, moved, prism, ring, turned
 from keypoint_sim.disturbances.shapes import ball as ball_mesh
-from keypoint_sim.disturbances.solid import Mesh, Skin, Solid
+from keypoint_sim.disturbances.solid import Mesh, Skin, Solid, block, lump, post
 from keypoint_sim.textures import Texture
-
-
-def _block(size: tuple[float, float, float], at: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> str:
-    """Contact of a box of full sizes whose bottom's middle is `at`."""
-    x, y, z = size
-    return f'type="box" size="{x / 2} {y / 2} {z / 2}" pos="{at[0]} {at[1]} {at[2] + z / 2}"'
 
 
 def _solid(meshes: list[Mesh], contacts: tuple[str, ...], mass: float) -> Solid:
@@ -28,7 +22,7 @@ def box(rng: np.random.Generator) -> Solid:
     """A carton."""
     size = (float(rng.uniform(0.04, 0.08)), float(rng.uniform(0.05, 0.11)), float(rng.uniform(0.04, 0.13)))
     skin = printed(rng, "cover") if rng.random() < 0.6 else any_texture(rng)
-    return _solid([cuboid(size, skin)], (_block(size),), 0.2)
+    return _solid([cuboid(size, skin)], (block(size),), 0.2)
 
 
 def book(rng: np.random.Generator) -> Solid:
@@ -45,7 +39,7 @@ def book(rng: np.random.Generator) -> Solid:
             cuboid(board, cover, (0, 0, bottom + z - 0.002)),
             cuboid((x, 0.002, z - 0.004), cover, (0, y / 2 - 0.001, bottom + 0.002)),
         ]
-        contacts.append(_block((x, y, z), (0.0, 0.0, bottom)))
+        contacts.append(block((x, y, z), (0.0, 0.0, bottom)))
         bottom += z
     return _solid(meshes, tuple(contacts), 0.35)
 
@@ -54,9 +48,7 @@ def ball(rng: np.random.Generator) -> Solid:
     """A ball that lies still, for it is a little flat below."""
     radius = float(rng.uniform(0.025, 0.042))
     skin = printed(rng, "panels") if rng.random() < 0.7 else any_texture(rng)
-    # Its foot keeps it from rolling away.
-    foot = f'type="cylinder" size="{0.3 * radius} {0.3 * radius}" pos="0 0 {0.3 * radius}"'
-    contacts = (f'type="sphere" size="{radius}" pos="0 0 {radius}"', foot)
+    contacts = (lump(radius), *post(0.3 * radius, 0.6 * radius))  # its foot keeps it from rolling away
     tilt = np.array([[1.0, 0.0, 0.0], [0.0, np.cos(0.9), -np.sin(0.9)], [0.0, np.sin(0.9), np.cos(0.9)]])
     mesh = moved(moved(ball_mesh(radius, skin), (0, 0, -radius)), (0, 0, radius), tilt)
     return _solid([mesh], contacts, 0.08)
@@ -65,7 +57,7 @@ def ball(rng: np.random.Generator) -> Solid:
 def die(rng: np.random.Generator) -> Solid:
     """A large die."""
     side = float(rng.uniform(0.03, 0.05))
-    return _solid([cuboid((side,) * 3, painted(rng, "pips"))], (_block((side,) * 3),), 0.08)
+    return _solid([cuboid((side,) * 3, painted(rng, "pips"))], (block((side,) * 3),), 0.08)
 
 
 def blocks(rng: np.random.Generator) -> Solid:
@@ -74,7 +66,7 @@ def blocks(rng: np.random.Generator) -> Solid:
     for _ in range(int(rng.integers(1, 3))):
         size = (side, side * float(rng.uniform(0.9, 1.3)), side * float(rng.uniform(0.5, 0.9)))
         meshes.append(cuboid(size, enamel(rng) if rng.random() < 0.6 else wooden(rng), (0, 0, bottom)))
-        contacts.append(_block(size, (0.0, 0.0, bottom)))
+        contacts.append(block(size, (0.0, 0.0, bottom)))
         bottom += size[2]
     if rng.random() < 0.7:
         gable = np.array([[0.0, -0.55], [0.0, 0.55], [-0.62, 0.0]]) * side  # laid down, -x comes up
@@ -103,7 +95,7 @@ def car(rng: np.random.Generator) -> Solid:
             ):
                 wheel = turned([(0.0, profile[0][1]), *profile, (0.0, profile[1][1])], skin, 16)
                 meshes.append(moved(wheel, (x, y, 0.011), spin))
-    return _solid(meshes, (_block((length, width, 0.047)),), 0.12)
+    return _solid(meshes, (block((length, width, 0.047)),), 0.12)
 
 
 def tower(rng: np.random.Generator) -> Solid:
@@ -116,9 +108,7 @@ def tower(rng: np.random.Generator) -> Solid:
         meshes.append(ring(radius - thickness, thickness, height + thickness, enamel(rng)))
         height, radius = height + 2 * thickness, 0.84 * radius
     meshes.append(turned([(0.005, 0.006), (0.005, height + 0.006), (0.0, height + 0.010)], wooden(rng)))
-    part = f'type="cylinder" size="{wide} {height / 4}" pos="0 0 {height / 4}"'
-    top = f'type="cylinder" size="{0.6 * wide} {height / 4}" pos="0 0 {0.75 * height}"'
-    return _solid(meshes, (part, top), 0.2)
+    return _solid(meshes, post(wide, height / 2) + post(0.6 * wide, height / 2, height / 2), 0.2)
 
 
 def star(rng: np.random.Generator) -> Solid:
@@ -130,8 +120,7 @@ def star(rng: np.random.Generator) -> Solid:
     outline: Float64 = np.column_stack([radii * np.cos(angles), radii * np.sin(angles)])
     height = float(rng.uniform(0.015, 0.035))
     skin = enamel(rng) if rng.random() < 0.5 else any_texture(rng)
-    contact = f'type="cylinder" size="{0.8 * reach} {height / 2}" pos="0 0 {height / 2}"'
-    return _solid([prism(outline, 0.0, height, skin)], (contact,), 0.1)
+    return _solid([prism(outline, 0.0, height, skin)], post(0.8 * reach, height), 0.1)
 
 
 def tape(rng: np.random.Generator) -> Solid:
@@ -140,7 +129,7 @@ def tape(rng: np.random.Generator) -> Solid:
     inner = 0.66 * outer
     roll = turned([(inner, 0.0), (outer, 0.0), (outer, width), (inner, width)], enamel(rng))
     core = turned([(inner, width), (inner, 0.0)], Skin(color=(0.72, 0.60, 0.44)))
-    return _solid([roll, core], (f'type="cylinder" size="{outer} {width / 2}" pos="0 0 {width / 2}"',), 0.15)
+    return _solid([roll, core], post(outer, width), 0.15)
 
 
 def screwdriver(rng: np.random.Generator) -> Solid:
@@ -151,8 +140,7 @@ def screwdriver(rng: np.random.Generator) -> Solid:
     shaft = [(0.0025, length), (0.0025, 2 * length - 0.01), (0.0012, 2 * length), (0.0, 2 * length)]
     meshes = [turned(grip, painted(rng, "stripes"), 12), turned(shaft, METAL, 10)]
     laid = [moved(mesh, (-length, 0.0, radius), UPRIGHT_TO_X) for mesh in meshes]
-    contact = f'type="box" size="{length} {0.8 * radius} {radius}" pos="0 0 {radius}"'
-    return _solid(laid, (contact,), 0.1)
+    return _solid(laid, (block((2 * length, 1.6 * radius, 2 * radius)),), 0.1)
 
 
 def notepad(rng: np.random.Generator) -> Solid:
@@ -161,4 +149,4 @@ def notepad(rng: np.random.Generator) -> Solid:
     top = printed(rng, "cover") if rng.random() < 0.5 else any_texture(rng)
     sheet = cuboid((size[0] - 0.004, size[1] - 0.004, 0.001), top, (0, 0, size[2]))
     body = Skin(color=color(rng, PAPER) if rng.random() < 0.5 else color(rng))
-    return _solid([cuboid(size, body), sheet], (_block(size),), 0.15)
+    return _solid([cuboid(size, body), sheet], (block(size),), 0.15)

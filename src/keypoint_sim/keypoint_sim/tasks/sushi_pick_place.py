@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 
@@ -61,7 +62,7 @@ class SushiPickPlace(Task):
     failures = ("piece dropped off the table", "piece out of reach", "piece tipped over", "plate pushed away")
 
     def __init__(self) -> None:
-        self._start = np.zeros(2)
+        self._start = [0.0, 0.0]
         self._still_since: float | None = None
 
     def mjcf(self) -> str:
@@ -85,7 +86,7 @@ class SushiPickPlace(Task):
 
     def keep(self, data: mujoco.MjData) -> None:
         """Takes the plate's present position as the one to keep."""
-        self._start = data.xpos[self._plate, :2].copy()
+        self._start = data.xpos[self._plate, :2].tolist()
 
     def target(self, data: mujoco.MjData) -> Float64:
         """The middle of the nigiri, at the height where it is gripped."""
@@ -188,15 +189,16 @@ class SushiPickPlace(Task):
 
     def _failure(self, data: mujoco.MjData, position: Float64, rotation: Float64) -> str:
         """Why the trial is lost; empty if it is not."""
-        if position[2] < OFF_TABLE:
+        x, y, z = position.tolist()  # plain numbers: this runs every tick, and small arrays are slow
+        if z < OFF_TABLE:
             return "piece dropped off the table"
         if rotation[2, 2] < TIPPED:
             return "piece tipped over"
-        low, high = REACHABLE
-        if position[2] < ON_TABLE and ((position[:2] < low) | (position[:2] > high)).any():
+        (near, right), (far, left) = REACHABLE
+        if z < ON_TABLE and not (near <= x <= far and right <= y <= left):
             return "piece out of reach"
-        pushed = np.hypot(*(data.xpos[self._plate, :2] - self._start)) > PLATE_SHIFT
-        return "plate pushed away" if pushed else ""
+        pushed = math.dist(data.xpos[self._plate, :2].tolist(), self._start)
+        return "plate pushed away" if pushed > PLATE_SHIFT else ""
 
     def _rests(self, data: mujoco.MjData, position: Float64, rotation: Float64) -> bool:
         """Whether the nigiri lies still on the plate, with the tool away and nothing of the arm on it."""
@@ -213,8 +215,8 @@ class SushiPickPlace(Task):
 
 def _lies_on(place: Float64, position: Float64, rotation: Float64, radius: float) -> bool:
     """Whether a nigiri lies upright on the plate whose middle is at `place`, no further from it than this."""
-    x, y, z = position - place
-    return bool(np.hypot(x, y) <= radius and z <= STANDING and rotation[2, 2] >= UPRIGHT)
+    x, y, z = (position - place).tolist()
+    return bool(math.hypot(x, y) <= radius and z <= STANDING and rotation[2, 2] >= UPRIGHT)
 
 
 def _distances(others: Sequence[Float64] | Float64, pose: Float64) -> list[tuple[float, float]]:
