@@ -14,6 +14,7 @@ from keypoint_sim.noise_bank import Moment, normal_bank
 
 Image = NDArray[np.uint8]
 _GRAIN = 0  # number of the bank
+_MOST_RAISED = 2.5  # automatic exposure goes no further
 _LEVELS = np.arange(256)
 _FINE = 64  # noise is kept in integers, this many to a standard deviation
 
@@ -25,6 +26,7 @@ class ColorNoise:
     Attributes:
         blur: standard deviation of the lens's point spread [px].
         vignetting: part of the light that is lost 45 degrees off the axis; it grows with the square of the tangent.
+        darkest: mean level below which the exposure is raised, as automatic exposure does; noise grows with it.
         exposure_drift: largest slow change of the gain, as a part of 1.
         white_balance_drift: largest slow change of red and of blue against green, as a part of 1.
         read_noise: standard deviation everywhere, in levels of 0..255.
@@ -34,6 +36,7 @@ class ColorNoise:
 
     blur: float = 0.55
     vignetting: float = 0.06
+    darkest: float = 60.0
     exposure_drift: float = 0.02
     white_balance_drift: float = 0.015
     read_noise: float = 1.5
@@ -58,8 +61,6 @@ class ColorSensor:
         self._shading = _shading(intrinsics, noise.vignetting)
         grain = normal_bank(_GRAIN, (intrinsics.width, intrinsics.height), channels=3)
         self._grain = np.round(grain * _FINE).astype(np.int16)
-        spread = np.sqrt(noise.read_noise**2 + noise.shot_noise**2 * _LEVELS / 255.0)
-        self._spread = np.round(spread * _FINE).astype(np.int16)[None, :, None]
 
     def expose(self, color: Image, moment: Moment) -> Image:
         """Colour [H, W, 3] RGB as measured, of the exact one."""
@@ -68,12 +69,23 @@ class ColorSensor:
             color = cv2.GaussianBlur(color, (3, 3), noise.blur)
         if noise.vignetting:
             color = cv2.multiply(color, self._shading, scale=1 / 255)
-        if noise.exposure_drift or noise.white_balance_drift:
-            color = cv2.LUT(color, _curve(self._gains(moment)))
+        raised = self._raised(color)
+        if raised > 1 or noise.exposure_drift or noise.white_balance_drift:
+            color = cv2.LUT(color, _curve(raised * self._gains(moment)))
         if noise.read_noise or noise.shot_noise:
-            grain = cv2.multiply(self._grain[moment.frame], cv2.LUT(color, self._spread), scale=1 / _FINE**2)
+            grain = cv2.multiply(self._grain[moment.frame], cv2.LUT(color, self._spread(raised)), scale=1 / _FINE**2)
             color = cv2.add(color, grain, dtype=cv2.CV_8U)
         return compress(color, noise.jpeg_quality) if noise.jpeg_quality else color
+
+    def _raised(self, color: Image) -> float:
+        """What automatic exposure multiplies a dark picture by."""
+        return float(np.clip(self._noise.darkest / max(1.0, float(color[::8, ::8].mean())), 1.0, _MOST_RAISED))
+
+    def _spread(self, raised: float) -> NDArray[np.int16]:
+        """[1, 256, 1]: the noise's standard deviation at each level, in parts of 1 / _FINE."""
+        noise = self._noise
+        spread = np.sqrt((raised * noise.read_noise) ** 2 + raised * noise.shot_noise**2 * _LEVELS / 255.0)
+        return np.round(spread * _FINE).astype(np.int16)[None, :, None]
 
     def _gains(self, moment: Moment) -> Float64:
         """[3] of red, green and blue."""

@@ -18,6 +18,7 @@ K = Intrinsics(200, 160, 607.0, 607.0, 99.5, 79.5)
 NO_COLOR = ColorNoise(
     blur=0,
     vignetting=0,
+    darkest=0,
     exposure_drift=0,
     white_balance_drift=0,
     read_noise=0,
@@ -82,6 +83,8 @@ def test_a_sensor_without_failures_gives_the_picture_itself(noise: SensorNoise |
 @pytest.mark.parametrize("name", [item.name for item in fields(ColorNoise)])
 def test_each_failure_of_colour_can_be_switched_alone(name: str) -> None:
     picture = scene()
+    if name == "darkest":
+        picture = replace(picture, color=picture.color // 4)
     assert (color_of(picture, **{name: getattr(ColorNoise(), name)}) != picture.color).any()
     others = {item.name: getattr(ColorNoise(), item.name) for item in fields(ColorNoise) if item.name != name}
     assert (color_of(picture, **others) != color_of(picture, **others, **{name: getattr(ColorNoise(), name)})).any()
@@ -161,6 +164,13 @@ def test_black_surfaces_lose_pixels_whatever_the_light_of_the_room() -> None:
         color = (picture.color * light).astype(np.uint8)
         holes = np.isnan(depth_of(replace(picture, color=color), dark_loss=0.4))
         assert 0.2 < holes[:20, :20].mean() < 0.45 and not holes[20:, 20:].any()
+
+
+def test_a_dark_picture_is_raised_with_its_noise_and_a_bright_one_left() -> None:
+    for level, raised in ((90, 90), (40, 60), (30, 60), (10, 25)):
+        assert color_of(flat(1.0, level), darkest=60).mean() == pytest.approx(raised)
+    plain = color_of(flat(1.0, 60), read_noise=2, darkest=60).std()
+    assert color_of(flat(1.0, 30), read_noise=2, darkest=60).std() == pytest.approx(2 * plain, rel=0.05)
 
 
 def test_read_noise_is_even_and_shot_noise_grows_with_the_light() -> None:
