@@ -17,8 +17,10 @@ from keypoint_core.types import Float64, Frame, Intrinsics
 from keypoint_sim.scene import COLLISION_GROUP
 
 TOLERANCE = 0.002  # a ray may end this much before the point and still see it [m]
-GROUPS = np.array([group != COLLISION_GROUP for group in range(6)])
+GROUPS = np.array([group != COLLISION_GROUP for group in range(6)], dtype=np.uint8)
 MOVES, RESTS = 0, 1  # groups of geoms while rays are cast: of what moves, and of what rests
+ONLY = np.eye(6, dtype=np.uint8)
+BOTH = ONLY[MOVES] | ONLY[RESTS]
 UNMOVED = 2e-5  # up to this a body has not moved [m], nor turned [rad]
 
 
@@ -60,7 +62,7 @@ def cast_rays(
     data: mujoco.MjData,
     origin: Float64,
     directions: Float64,
-    groups: NDArray[np.bool_] = GROUPS,
+    groups: NDArray[np.uint8] = GROUPS,
 ) -> tuple[Float64, NDArray[np.int32]]:
     """Distance [N] along each direction [N, 3] to the first visible surface (-1: none), and that geom's id [N].
 
@@ -68,13 +70,13 @@ def cast_rays(
         model, data: the scene.
         origin: [3] in the world [m].
         directions: in the world, of any length; distances are in multiples of it.
-        groups: [6] of geoms that rays meet; by default all that are drawn.
+        groups: [6] 0 or 1, groups of geoms that rays meet; by default all that are drawn.
     """
     count = len(directions)
     geoms, distances = np.full(count, -1, dtype=np.int32), np.full(count, -1.0)
     if count:
-        flat, mask = np.ascontiguousarray(directions, dtype=np.float64).ravel(), groups.astype(np.uint8)
-        mujoco.mj_multiRay(model, data, origin, flat, mask, 1, -1, geoms, distances, count, 100.0)
+        flat = np.ascontiguousarray(directions, dtype=np.float64).ravel()
+        mujoco.mj_multiRay(model, data, origin, flat, groups, 1, -1, geoms, distances, count, 100.0)
     return distances, geoms
 
 
@@ -133,8 +135,8 @@ class Visibility:
             self._keep(moving, data, eye, rays)
         self._time, self._last = data.time, poses
         clear, open_ = self._shown.copy(), np.flatnonzero(self._shown)
-        clear[open_] = _past(self._model, data, eye, rays[open_], (MOVES,))
-        clear[self._afloat] = _past(self._model, data, eye, rays[self._afloat], (MOVES, RESTS))
+        clear[open_] = _past(self._model, data, eye, rays[open_], ONLY[MOVES])
+        clear[self._afloat] = _past(self._model, data, eye, rays[self._afloat], BOTH)
         return clear
 
     def _keep(self, moving: NDArray[np.bool_], data: mujoco.MjData, eye: Float64, rays: Float64) -> None:
@@ -145,16 +147,16 @@ class Visibility:
         self._model.geom_group[self._drawn] = groups[self._drawn]
         still, self._afloat = np.flatnonzero(~apart[self._bodies]), np.flatnonzero(apart[self._bodies])
         self._shown = np.zeros(len(rays), dtype=bool)
-        self._shown[still] = _past(self._model, data, eye, rays[still], (RESTS,))
+        self._shown[still] = _past(self._model, data, eye, rays[still], ONLY[RESTS])
         self._moving, self._eye = moving, eye.copy()
 
 
 def _past(
-    model: mujoco.MjModel, data: mujoco.MjData, eye: Float64, rays: Float64, groups: tuple[int, ...]
+    model: mujoco.MjModel, data: mujoco.MjData, eye: Float64, rays: Float64, groups: NDArray[np.uint8]
 ) -> NDArray[np.bool_]:
     """Whether no geom of some groups stops each ray [N, 3] before its end."""
-    distances, _ = cast_rays(model, data, eye, rays, np.isin(np.arange(6), groups))
-    length = np.linalg.norm(rays, axis=1)
+    distances, _ = cast_rays(model, data, eye, rays, groups)
+    length = np.sqrt(np.einsum("ni,ni->n", rays, rays))
     return (distances < 0) | (distances * length > length - TOLERANCE)
 
 

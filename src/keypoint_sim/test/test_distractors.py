@@ -231,16 +231,16 @@ def test_files_become_distractors(objects: Path) -> None:
         names |= {Path(standing.thing.path).name for standing in world._scenario.distractors}
         before = poses_of(world)
         let_stand(world, 0.5)
-        assert np.abs(poses_of(world)[:, :3] - before[:, :3]).max() < 1e-3
+        assert np.abs(poses_of(world)[:, :3] - before[:, :3]).max() < 2e-4
     assert names == {"box.obj", "ball.stl", "lamp.xml"}
     colors = world.model.mat_rgba[[i for i in range(world.model.nmat) if "distractor" in world.model.mat(i).name]]
     assert len(colors)
 
 
 def test_colours_of_an_mjcf_file_are_kept_and_its_joints_stay(objects: Path) -> None:
-    parts, hull = read_parts(str(objects / "lamp.xml"))
-    assert [color for _, _, color in parts] == [pytest.approx((0.1, 0.7, 0.2)), pytest.approx((0.8, 0.1, 0.1))]
-    assert np.ptp(hull[:, 2]) == pytest.approx(0.12, abs=0.005)
+    found = read_parts(str(objects / "lamp.xml"))
+    assert [color for _, _, color in found.parts] == [pytest.approx((0.1, 0.7, 0.2)), pytest.approx((0.8, 0.1, 0.1))]
+    assert np.ptp(found.hull[:, 2]) == pytest.approx(0.12, abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -250,10 +250,10 @@ def test_sizes_become_sane(extent: float, expected: float) -> None:
     assert extent * scale_of(extent) == pytest.approx(expected)
 
 
-def test_millimetres_are_recognised_and_things_fall_onto_a_side(objects: Path) -> None:
-    _, hull = read_parts(str(objects / "box.obj"))
+def test_millimetres_are_recognised_and_things_lie_on_the_table(objects: Path) -> None:
+    hull = read_parts(str(objects / "box.obj")).hull
     assert sorted(np.ptp(hull, axis=0)) == pytest.approx([0.04, 0.06, 0.09], abs=1e-4)
-    assert hull[:, 2].min() == pytest.approx(0.0, abs=1e-9)
+    assert hull[:, 2].min() == pytest.approx(0.0, abs=5e-4)
 
 
 def test_fine_meshes_are_thinned_out() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -20,7 +21,7 @@ from keypoint_core.errors import InputError
 from keypoint_core.types import Float64
 from keypoint_sim.disturbances.mesh_tools import box_mapped, geom_mesh, thinned
 from keypoint_sim.disturbances.paints import any_texture, enamel
-from keypoint_sim.disturbances.solid import HULL_POINTS, Faces, Mesh, Skin, Solid, things_mjcf
+from keypoint_sim.disturbances.solid import TOUCHES_FLOOR, Faces, Mesh, Skin, Solid, things_mjcf
 from keypoint_sim.rng import Stream, generator
 from keypoint_sim.scene import BENCH, compose
 
@@ -32,7 +33,9 @@ MAX_FACES = 8000  # more of them are thinned out; 48,000 triangles would cost 20
 MAX_COLORS = 8  # of an MJCF file; further parts take the last colour
 DENSITY = 350.0  # of the hull [kg/m^3]; things are hollow
 GREY = (0.5, 0.5, 0.5)  # MuJoCo's default, so the file has no colour of its own
-SETTLE = 3.0  # [s]
+FEET, FOOT = 32, 0.0005  # balls that a thing stands on: most of them, and their radius [m]
+SETTLE = 4.0  # [s]
+STILL = 2e-3  # [m/s and rad/s]
 
 
 def find_objects(folder: str) -> tuple[str, ...]:
@@ -63,24 +66,39 @@ def load_solid(path: str, rng: np.random.Generator) -> Solid:
     Raises:
         InputError: the file cannot be used; the message names it and the reason.
     """
-    parts, hull = read_parts(path)
+    found = read_parts(path)
     meshes = []
-    for vertices, faces, color in parts:
+    for vertices, faces, color in found.parts:
         chance = enamel(rng) if rng.random() < 0.4 else any_texture(rng)
         skin = chance if color is None else Skin(color=color)
         meshes.append(Mesh(*box_mapped(vertices, faces, skin)))
-    radius, height = float(np.hypot(*hull[:, :2].T).max()), float(hull[:, 2].max())
-    mass = float(np.clip(ConvexHull(hull).volume * DENSITY, 0.03, 0.5))
-    return Solid(tuple(meshes), (), radius, height, mass, hull)
+    radius, height = float(np.hypot(*found.hull[:, :2].T).max()), float(found.hull[:, 2].max())
+    mass = float(np.clip(ConvexHull(found.hull).volume * DENSITY, 0.03, 0.5))
+    return Solid(tuple(meshes), _balls(found.feet), radius, height, mass, found.hull)
 
 
 Color = tuple[float, float, float]
 Part = tuple[Float64, Faces, Color | None]
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What is in a file, at rest on the table.
+
+    Attributes:
+        parts: vertices [V, 3] [m], faces [F, 3] and colour of each part.
+        hull: [V, 3] corners of the convex hull [m].
+        feet: [F, 3] middles of the balls that it stands on [m].
+    """
+
+    parts: tuple[Part, ...]
+    hull: Float64
+    feet: Float64
+
+
 @lru_cache(maxsize=256)
-def read_parts(path: str) -> tuple[tuple[Part, ...], Float64]:
-    """Vertices [m], faces and colour of each part, and the convex hull [V, 3], all at rest on the table."""
+def read_parts(path: str) -> Found:
+    """What is in a file."""
     model = _compile(path)
     parts = tuple(_merged(_visible(model)))
     points = np.vstack([vertices for vertices, _, _ in parts]) if parts else np.zeros((0, 3))
@@ -91,9 +109,10 @@ def read_parts(path: str) -> tuple[tuple[Part, ...], Float64]:
         raise InputError(f"object {path} cannot be used: all its corners coincide")
     factor = scale_of(extent)
     hull = _hull(path, points * factor)
-    turn, shift = _settle(path, hull)
+    feet = _feet(hull)
+    turn, shift = _settle(path, hull, feet)
     placed = tuple((v * factor @ turn.T + shift, faces, color) for v, faces, color in parts)
-    return placed, hull @ turn.T + shift
+    return Found(placed, hull @ turn.T + shift, feet @ turn.T + shift)
 
 
 def scale_of(extent: float) -> float:
@@ -159,28 +178,44 @@ def _hull(path: str, points: Float64) -> Float64:
     return hull
 
 
-def _settle(path: str, hull: Float64) -> tuple[Float64, Float64]:
-    """Rotation [3, 3] and shift [3] that bring a hull to rest on the table, over the origin."""
-    corners = " ".join(f"{value:.6g}" for value in hull.ravel())
+def _feet(hull: Float64) -> Float64:
+    """Middles [F, 3] of small balls in the corners of a hull, far apart from each other, to touch the floor with.
+
+    A plane finds only two or three corners of a mesh at a time, so that it would never lie quite still.
+    """
+    middle = hull.mean(axis=0)
+    chosen = [int(np.linalg.norm(hull - middle, axis=1).argmax())]
+    away = np.linalg.norm(hull - hull[chosen[0]], axis=1)
+    while len(chosen) < min(FEET, len(hull)):
+        chosen.append(int(away.argmax()))
+        away = np.minimum(away, np.linalg.norm(hull - hull[chosen[-1]], axis=1))
+    inward = middle - hull[chosen]
+    return hull[chosen] + FOOT * np.sqrt(3) * inward / np.linalg.norm(inward, axis=1, keepdims=True)
+
+
+def _balls(feet: Float64) -> tuple[str, ...]:
+    """Contacts of feet."""
+    return tuple(f'type="sphere" size="{FOOT}" pos="{x:.6g} {y:.6g} {z:.6g}" {TOUCHES_FLOOR}' for x, y, z in feet)
+
+
+def _settle(path: str, hull: Float64, feet: Float64) -> tuple[Float64, Float64]:
+    """Rotation [3, 3] and shift [3] that bring a thing to rest on the table, over the origin."""
+    balls = "".join(f'<geom {ball} mass="0.01"/>' for ball in _balls(feet))
     model = mujoco.MjModel.from_xml_string(f"""
     <mujoco>
       <option timestep="0.002" integrator="implicitfast" cone="elliptic" impratio="10"/>
-      <asset><mesh name="hull" vertex="{corners}" maxhullvert="{HULL_POINTS}"/></asset>
+      <default><geom friction="0.8 0.01 0.0005" solref="0.005 1"/></default>
       <worldbody>
-        <geom type="plane" size="1 1 1"/>
-        <body name="thing"><freejoint name="thing"/>
-          <geom type="mesh" mesh="hull" mass="0.2" friction="0.8 0.01 0.0005" solref="0.005 1"/>
-        </body>
+        <geom type="plane" size="1 1 1" {TOUCHES_FLOOR}/>
+        <body name="thing"><freejoint name="thing"/>{balls}</body>
       </worldbody>
     </mujoco>""")
     data = mujoco.MjData(model)
-    model.dof_damping[3:] = 2e-4  # or a ball would roll for ever
-    data.qpos[2] = 0.002 - hull[:, 2].min()
-    for _ in range(round(SETTLE / model.opt.timestep)):
-        mujoco.mj_step(model, data)
-    turn = data.body("thing").xmat.reshape(3, 3).copy()
-    if not np.isfinite(turn).all() or np.abs(data.qvel).max() > 0.05:
+    data.qpos[2] = 0.002 - feet[:, 2].min()
+    mujoco.mj_step(model, data, round(SETTLE / model.opt.timestep))
+    turn, height = data.body("thing").xmat.reshape(3, 3).copy(), float(data.qpos[2])
+    if not np.isfinite(turn).all() or np.abs(data.qvel).max() > STILL:
         raise InputError(f"object {path} cannot be used: it does not come to rest on a table")
     rested = hull @ turn.T
     middle = (rested.min(axis=0) + rested.max(axis=0)) / 2
-    return turn, np.array([-middle[0], -middle[1], -rested[:, 2].min()])
+    return turn, np.array([-middle[0], -middle[1], height])

@@ -61,7 +61,7 @@ class Solid:
         contacts: convex geoms that it touches with, as MJCF attributes; made by `post`, `block` and `lump`.
         radius, height: of the upright cylinder that holds it [m].
         mass: [kg].
-        hull: [V, 3] convex hull to touch with as well [m], for things from files.
+        hull: [V, 3] convex hull [m] to touch everything but the floor with, for things from files.
     """
 
     meshes: tuple[Mesh, ...]
@@ -122,7 +122,7 @@ def _solid_xml(name: str, solid: Solid) -> tuple[str, str]:
     if len(solid.hull):
         corners = " ".join(f"{value:.6g}" for value in solid.hull.ravel())
         assets += f'<mesh name="{name}_hull" vertex="{corners}" maxhullvert="{HULL_POINTS}"/>'
-        contacts.append(f'type="mesh" mesh="{name}_hull" {TOUCHES_ALL}')
+        contacts.append(f'type="mesh" mesh="{name}_hull" {TOUCHES_THINGS}')
     for contact in contacts:
         geoms += f'<geom {contact} group="{COLLISION_GROUP}" mass="{solid.mass / len(contacts):.6g}"/>'
     return assets, f'<body name="{name}"><freejoint name="{name}"/>{geoms}</body>'
