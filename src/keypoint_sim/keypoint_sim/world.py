@@ -85,6 +85,7 @@ class World:
         self._stand = look_at(camera.position, camera.target)
         self._models = Models(self.robot, self.task, timing.physics_step * 1e-9)
         self._plan = mujoco.MjData(self._models.plain)
+        self._projector: tuple[SurfacePoints, Projector] | None = None
         self._use(self._models.plain)
         self._shutter: SnapshotCamera | None = None
         self.reset(0)
@@ -216,7 +217,7 @@ class World:
         self.model, self.data = model, mujoco.MjData(model)
         self.task.bind(model)
         self._addresses = ArmAddresses.find(model, self.arm)
-        self._projector: tuple[SurfacePoints, Projector] | None = None
+        self._projector = None
 
     def _put(
         self, data: mujoco.MjData, poses: Float64, seed: int | None = None, scenario: Scenario | None = None

@@ -17,7 +17,8 @@ def sample(scenario: Scenario, around: Surroundings) -> Scenario:
     rng, settings = around.rng(Stream.CAMERA), around.settings
     pose = around.camera.copy()
     pose[:3, 3] += _in_ball(rng) * settings.camera_distance
-    pose[:3, :3] @= Rotation.from_rotvec(_in_ball(rng) * np.deg2rad(settings.camera_angle)).as_matrix()
+    turn = Rotation.from_rotvec(_in_ball(rng) * np.deg2rad(settings.camera_angle)).as_matrix()
+    pose[:3, :3] = pose[:3, :3] @ turn
     return replace(scenario, camera=pose)
 
 

@@ -62,7 +62,6 @@ def any_texture(rng: np.random.Generator) -> Skin:
 
 def wooden(rng: np.random.Generator) -> Skin:
     """Bare wood with a fine grain."""
-    tone = rng.uniform(0.75, 1.15)
-    dark = tuple(float(c * tone) for c in (0.52, 0.36, 0.22))
-    bright = tuple(float(min(c * tone, 0.98)) for c in (0.82, 0.66, 0.46))
+    tone = float(rng.uniform(0.75, 1.15))
+    dark, bright = (0.52 * tone, 0.36 * tone, 0.22 * tone), (0.82 * tone, 0.66 * tone, 0.46 * tone)
     return Skin(Texture("brushed", int(rng.integers(2**31)), (dark, bright)), specular=0.15)

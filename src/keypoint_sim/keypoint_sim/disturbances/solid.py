@@ -102,7 +102,8 @@ def post(radius: float, height: float, bottom: float = 0.0) -> tuple[str, str]:
 
 def lump(radius: float, flat: float = 1.0) -> str:
     """A ball on the floor to touch with, its height times `flat`."""
-    return f'type="ellipsoid" size="{radius:.6g} {radius:.6g} {flat * radius:.6g}" pos="0 0 {flat * radius:.6g}" {TOUCHES_ALL}'
+    half = f"{flat * radius:.6g}"
+    return f'type="ellipsoid" size="{radius:.6g} {radius:.6g} {half}" pos="0 0 {half}" {TOUCHES_ALL}'
 
 
 def visual_xml(name: str, meshes: tuple[Mesh, ...]) -> tuple[str, str]:

@@ -50,8 +50,7 @@ GLASS = [
     (0.0395, RIM), (0.0395, 0.0860),
 ]  # fmt: skip
 TEA = [
-    (0.0000, 0.0190), (0.0440, 0.0210), (0.0560, 0.0320), (0.0594, 0.0480), (0.0566, 0.0605), (0.0540, 0.0615),
-    (0.0000, 0.0615),
+    (0.0000, 0.0190), (0.0440, 0.0210), (0.0550, 0.0310), (0.0585, 0.0390), (0.0575, 0.0400), (0.0000, 0.0400),
 ]  # fmt: skip
 STRAINER = [
     (0.0000, 0.0300), (0.0250, 0.0310), (0.0280, 0.0340), (0.0290, 0.0850), (0.0385, 0.0850), (0.0385, 0.0860),
@@ -76,7 +75,7 @@ def mjcf() -> str:
         <material name="teapot_lid" texture="{LID_TEXTURE}" rgba="1 1 1 0.99" specular="1" shininess="0.9"/>
         <material name="teapot_clear" rgba="0.84 0.93 0.92 0.30" specular="1" shininess="0.9"/>
         <material name="teapot_edge" rgba="0.90 0.97 0.96 0.75" specular="1" shininess="0.9"/>
-        <material name="teapot_tea" rgba="0.74 0.36 0.07 0.62" specular="0.4" shininess="0.6"/>
+        <material name="teapot_tea" rgba="0.85 0.55 0.16 0.45" specular="0.4" shininess="0.6"/>
         <material name="teapot_strainer" texture="{STRAINER_TEXTURE}" specular="0.8" shininess="0.6"/>
         <material name="teapot_rattan" texture="{RATTAN_TEXTURE}" specular="0.2" shininess="0.3"/>
         <material name="teapot_bamboo" texture="{BAMBOO_TEXTURE}" specular="0.2" shininess="0.3"/>
