@@ -155,8 +155,12 @@ class Trial:
     def _mode(self) -> int | None:
         return self._graph.arm.mode if self._graph.arm else None
 
-    def _start_tracking(self) -> None:
-        """Locates and starts to track, on a later frame when the tracker had not got the first one."""
+    def _start_tracking(self) -> int:
+        """Locates and starts to track, on a later frame when the tracker had not got the first one.
+
+        Returns:
+            Exposure of the frame that tracking began with [ns].
+        """
         deadline = time.monotonic() + self._settings.locate_timeout
         since = self._since
         while True:
@@ -172,10 +176,12 @@ class Trial:
                 if time.monotonic() > deadline:
                     raise
             else:
-                return
+                return from_stamp(keypoints.header.stamp)
 
     def _act(self) -> None:
-        self._start_tracking()
+        begin, settings = self._start_tracking(), self._settings
+        lost = "the policy made no command from the first frame; did tracker and policy find each other?"
+        self._wait(lambda: self._graph.acted_on >= begin, settings.start_timeout, Result.POLICY, lost)
         self._graph.restart_watch()
         # Last, because in lockstep it starts the world: what missed the first frame would never get it.
         self._graph.engage(COMMANDER, Result.ARM, self._settings.start_timeout)

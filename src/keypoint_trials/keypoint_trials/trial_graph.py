@@ -12,10 +12,11 @@ from keypoint_interfaces.srv import Engage, Locate, ResetWorld, StartTracking
 from rclpy.client import Client
 from rclpy.node import Node
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
 
 from keypoint_core.errors import KeypointError
 from keypoint_ros.conversions import from_stamp, to_stamp
-from keypoint_ros.qos import LATCHED, SUBSCRIBE_STREAM_LOSSLESS
+from keypoint_ros.qos import LATCHED, SUBSCRIBE_STREAM_LOSSLESS, command
 from keypoint_ros.services import call
 
 _TIMEOUT = 3.0  # of short service calls [s]
@@ -51,6 +52,7 @@ class TrialGraph:
         self.arm_when = 0.0
         self.task: TaskStatus | None = None
         self.visible = self.total = 0
+        self.acted_on = 0  # newest exposure that the policy made a command from [ns]
         self.stages = {name: Stage() for name in STAGES}
         self._node, self._lockstep = node, lockstep
         stream = SUBSCRIBE_STREAM_LOSSLESS
@@ -58,6 +60,7 @@ class TrialGraph:
         node.create_subscription(TaskStatus, "task/status", self._on_task, LATCHED)
         node.create_subscription(Keypoints, "perception/keypoints", self._on_keypoints, stream)
         node.create_subscription(StageTiming, "timing", self._on_timing, 30)
+        node.create_subscription(JointTrajectory, "policy/action", self._on_action, command(lockstep))
         self._reset_world = node.create_client(ResetWorld, "sim/reset")
         self._locate = node.create_client(Locate, "correspondence/locate")
         self._start = node.create_client(StartTracking, "tracker/start")
@@ -160,6 +163,11 @@ class TrialGraph:
                 sum(status == Keypoints.VISIBLE for status in message.status),
                 len(message.status),
             )
+
+    def _on_action(self, message: JointTrajectory) -> None:
+        with self.changed:
+            self.acted_on = max(self.acted_on, from_stamp(message.header.stamp))
+            self.changed.notify_all()
 
     def _on_timing(self, message: StageTiming) -> None:
         if message.stage in self.stages:
