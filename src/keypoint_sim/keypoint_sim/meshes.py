@@ -55,6 +55,39 @@ def torus(radius: float, thickness: float, segments: int = 36, sides: int = 8) -
     return vertices, np.array(faces)
 
 
+def lathe(profile: list[tuple[float, float]], segments: int = 28) -> tuple[Array, NDArray[np.int64], Array]:
+    """A surface of revolution about z.
+
+    Args:
+        profile: (radius, height) [m]; the outside lies to the right of the way along it. Radius 0 is a pole.
+        segments: around the axis.
+
+    Returns:
+        Vertices [n, 3], faces [m, 3] and texture coordinates [n, 2]: once around the axis, and along the profile. The
+        picture's seam lies at -x.
+    """
+    outline = np.array(profile)
+    turn = np.pi + 2 * np.pi * np.arange(segments + 1) / segments
+    way = np.concatenate([[0.0], np.hypot(*np.diff(outline, axis=0).T).cumsum()])
+    radius, height = outline[:, :1], outline[:, 1:]
+    vertices = np.stack([radius * np.cos(turn), radius * np.sin(turn), height + 0 * turn], axis=-1).reshape(-1, 3)
+    u, v = np.meshgrid(np.arange(segments + 1) / segments, 1 - way / way[-1])
+    return vertices, grid_faces(len(outline), segments + 1, outline[:, 0] > 0), np.stack([u, v], axis=-1).reshape(-1, 2)
+
+
+def grid_faces(rows: int, columns: int, wide: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Two triangles per cell of a grid; a row that is not wide is a pole, where one of them has no area."""
+    faces = []
+    for row in range(rows - 1):
+        for i in range(columns - 1):
+            a, b, c, d = row * columns + i, row * columns + i + 1, (row + 1) * columns + i + 1, (row + 1) * columns + i
+            if wide[row]:
+                faces.append((a, b, c))
+            if wide[row + 1]:
+                faces.append((a, c, d))
+    return np.array(faces)
+
+
 def plate(outline: Array, depth: float, thickness: float = 0.002) -> tuple[Array, NDArray[np.int64], Array]:
     """A thin plate that carries a picture on its +x side, at this depth; its back is a flat pyramid.
 

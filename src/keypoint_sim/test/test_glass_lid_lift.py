@@ -6,6 +6,7 @@ import pytest
 
 from keypoint_core.types import ActionChunk, ArmCommand
 from keypoint_sim.experts import ChunkPlayer, play
+from keypoint_sim import meshes
 from keypoint_sim.objects import teapot, teapot_shapes
 from keypoint_sim.robots import ROBOTS
 from keypoint_sim.tasks.base import Outcome, TaskStatus, Tool, tool_down
@@ -224,7 +225,7 @@ def volume(vertices: np.ndarray, faces: np.ndarray) -> float:
 
 
 def test_turned_and_bent_surfaces_face_outward() -> None:
-    cylinder = teapot_shapes.lathe([(0.0, 0.0), (1.0, 0.0), (1.0, 2.0), (0.0, 2.0)], segments=200)
+    cylinder = meshes.lathe([(0.0, 0.0), (1.0, 0.0), (1.0, 2.0), (0.0, 2.0)], segments=200)
     assert volume(*cylinder[:2]) == pytest.approx(2 * np.pi, rel=1e-3)
     path = teapot_shapes.bend([(0.0, 0.0), (1.0, 0.0), (1.0, 2.0)], 50)
     np.testing.assert_allclose(path[[0, -1]], [[0.0, 0.0], [1.0, 2.0]])

@@ -6,7 +6,7 @@ import numpy as np
 
 from keypoint_core.types import Float64
 from keypoint_sim.disturbances.solid import Mesh, Skin
-from keypoint_sim.objects.teapot_shapes import lathe
+from keypoint_sim.meshes import lathe
 
 SEGMENTS = 28
 UPRIGHT_TO_X = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # lays a mesh down: z becomes x

@@ -32,7 +32,7 @@ def sheet(grid: Array, texcoords: Array | None = None) -> Mesh:
     return vertices, faces[wide], texcoords.reshape(-1, 2)
 
 
-def lathe(profile: list[tuple[float, float]], segments: int = 32) -> Mesh:
+def dish(profile: list[tuple[float, float]], segments: int = 32) -> Mesh:
     """A body of revolution about z from (radius, height) [m], with its outside to the right of the way along them.
 
     Its picture is seen from above and fills the square around the widest circle: right is +y, up is -x, as in the view
@@ -44,7 +44,7 @@ def lathe(profile: list[tuple[float, float]], segments: int = 32) -> Mesh:
 
 
 def drum(profile: list[tuple[float, float]], segments: int = 32) -> Mesh:
-    """As `lathe`, but the picture is wrapped once around."""
+    """As `dish`, but the picture is wrapped once around."""
     return sheet(_revolve(np.array(profile), 2 * np.pi * np.arange(segments + 1) / segments))
 
 

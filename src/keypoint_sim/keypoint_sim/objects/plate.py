@@ -9,7 +9,7 @@ import mujoco
 
 from keypoint_sim import meshes
 from keypoint_sim.objects import food_prints
-from keypoint_sim.objects.food_shapes import lathe
+from keypoint_sim.objects.food_shapes import dish
 from keypoint_sim.scene import COLLISION_GROUP, set_texture
 
 BODY, JOINT = "plate", "plate_pose"
@@ -37,7 +37,7 @@ def mjcf() -> str:
       <asset>
         {food_prints.texture_xml(TEXTURES)}
         <material name="plate_glaze" texture="plate_glaze" specular="0.4" shininess="0.7"/>
-        {meshes.mesh_xml("plate", *lathe(outside + inside, 40))}
+        {meshes.mesh_xml("plate", *dish(outside + inside, 40))}
       </asset>
       <worldbody>
         <body name="{BODY}">

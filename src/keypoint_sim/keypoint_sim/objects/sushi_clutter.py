@@ -10,7 +10,7 @@ import numpy as np
 
 from keypoint_sim import meshes
 from keypoint_sim.objects import food_prints
-from keypoint_sim.objects.food_shapes import Mesh, drum, lathe, sheet
+from keypoint_sim.objects.food_shapes import Mesh, dish, drum, sheet
 from keypoint_sim.scene import COLLISION_GROUP, set_texture
 
 DISH, DISH_JOINT = "soy_dish", "soy_dish_pose"
@@ -99,7 +99,7 @@ def _leaf_body() -> str:
 def _dish() -> Mesh:
     r, h = DISH_RADIUS, DISH_HEIGHT
     outside = [(0.0, 0.001), (0.020, 0.001), (0.022, 0.0), (0.024, 0.002), (0.032, 0.009), (r, h - 0.001)]
-    return lathe([*outside, (r - 0.001, h), (r - 0.0025, h - 0.001), (0.026, 0.009), (0.0, 0.009)])
+    return dish([*outside, (r - 0.001, h), (r - 0.0025, h - 0.001), (0.026, 0.009), (0.0, 0.009)])
 
 
 def _leaf() -> Mesh:
@@ -113,7 +113,7 @@ def _leaf() -> Mesh:
 
 def _cut() -> Mesh:
     r, h = MAKI_RADIUS, MAKI_HEIGHT
-    return lathe([(r, h - 0.0012), (r - 0.0012, h), (0.0, h + 0.0005)], 28)
+    return dish([(r, h - 0.0012), (r - 0.0012, h), (0.0, h + 0.0005)], 28)
 
 
 def _nori() -> Mesh:

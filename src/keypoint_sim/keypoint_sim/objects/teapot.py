@@ -43,7 +43,7 @@ VISUAL = 'contype="0" conaffinity="0" group="1"'
 CONTACT = f'group="{COLLISION_GROUP}" rgba="1 0 0 .3"'
 TOOL_ONLY = f'contype="0" conaffinity="1" {CONTACT}'
 
-# (radius, height) [m], see shapes.lathe.
+# (radius, height) [m], see meshes.lathe.
 GLASS = [
     (0.0400, 0.0150), (0.0500, 0.0195), (0.0580, 0.0275), (0.0625, 0.0385), (0.0638, 0.0495), (0.0618, 0.0600),
     (0.0570, 0.0695), (0.0500, 0.0785), (0.0450, 0.0855), (0.0438, 0.0905), (0.0450, RIM),
@@ -122,13 +122,13 @@ def _meshes() -> str:
     spout = shapes.bend([(0.052, 0.038), (0.078, 0.042), (0.082, 0.068), (0.106, 0.092)], 12)
     handle = shapes.bend([(-0.050, 0.080), (-0.086, 0.102), (-0.122, 0.064), (-0.086, 0.022), (-0.056, 0.026)], 20)
     parts = {
-        "glass": shapes.lathe(GLASS),
-        "tea": shapes.lathe(TEA),
-        "strainer": shapes.lathe(STRAINER, 20),
-        "base": shapes.lathe(BASE),
-        "lid": shapes.lathe(LID),
-        "lid_edge": shapes.lathe(LID_EDGE),
-        "knob": shapes.lathe(KNOB, 16),
+        "glass": meshes.lathe(GLASS),
+        "tea": meshes.lathe(TEA),
+        "strainer": meshes.lathe(STRAINER, 20),
+        "base": meshes.lathe(BASE),
+        "lid": meshes.lathe(LID),
+        "lid_edge": meshes.lathe(LID_EDGE),
+        "knob": meshes.lathe(KNOB, 16),
         "spout": shapes.tube(spout, np.linspace(0.0140, 0.0062, 12)),
         "handle": shapes.tube(handle, np.full(20, 0.0062)),
     }

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from keypoint_sim import meshes
 from keypoint_sim.rng import Stream, generator
 from keypoint_sim.textures import value_noise
 
@@ -16,28 +17,8 @@ SIDE = 512  # of the pictures [px]
 GLASS, INK = (214, 236, 232, 50), (252, 252, 246, 235)  # RGBA
 
 
-def lathe(profile: list[tuple[float, float]], segments: int = 28) -> tuple[Array, Faces, Array]:
-    """A surface of revolution about z.
-
-    Args:
-        profile: (radius, height) [m]; the outside lies to the right of the way along it. Radius 0 is a pole.
-        segments: around the axis.
-
-    Returns:
-        Vertices [n, 3], faces [m, 3] and texture coordinates [n, 2]: once around the axis, and along the profile. The
-        picture's seam lies at -x.
-    """
-    outline = np.array(profile)
-    turn = np.pi + 2 * np.pi * np.arange(segments + 1) / segments
-    way = np.concatenate([[0.0], np.hypot(*np.diff(outline, axis=0).T).cumsum()])
-    radius, height = outline[:, :1], outline[:, 1:]
-    vertices = np.stack([radius * np.cos(turn), radius * np.sin(turn), height + 0 * turn], axis=-1).reshape(-1, 3)
-    u, v = np.meshgrid(np.arange(segments + 1) / segments, 1 - way / way[-1])
-    return vertices, _grid(len(outline), segments + 1, outline[:, 0] > 0), np.stack([u, v], axis=-1).reshape(-1, 2)
-
-
 def tube(path: Array, radii: Array, sides: int = 10) -> tuple[Array, Faces, Array]:
-    """An open tube along a path [n, 2] (y, z) in the plane x = 0, of a radius [n] at each point [m]; as `lathe`."""
+    """An open tube along a path [n, 2] (y, z) in the plane x = 0, of a radius [n] at each point [m]; as `meshes.lathe`."""
     along = np.gradient(path, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     across = np.column_stack([-along[:, 1], along[:, 0]])  # with x and the tangent right-handed
@@ -47,7 +28,7 @@ def tube(path: Array, radii: Array, sides: int = 10) -> tuple[Array, Faces, Arra
     vertices = np.concatenate([x[..., None], yz], axis=-1).reshape(-1, 3)
     way = np.concatenate([[0.0], np.linalg.norm(np.diff(path, axis=0), axis=1).cumsum()])
     u, v = np.meshgrid(np.arange(sides + 1) / sides, way / way[-1])
-    faces = _grid(len(path), sides + 1, np.ones(len(path), dtype=bool))
+    faces = meshes.grid_faces(len(path), sides + 1, np.ones(len(path), dtype=bool))
     return vertices, faces[:, ::-1], np.stack([u, v], axis=-1).reshape(-1, 2)
 
 
@@ -58,19 +39,6 @@ def bend(points: list[tuple[float, float]], count: int) -> Array:
     while curve.shape[1] > 1:  # de Casteljau
         curve = curve[:, :-1] * (1 - t) + curve[:, 1:] * t
     return curve[:, 0]
-
-
-def _grid(rows: int, columns: int, wide: NDArray[np.bool_]) -> Faces:
-    """Two triangles per cell of a grid; a row that is not wide is a pole, where one of them has no area."""
-    faces = []
-    for row in range(rows - 1):
-        for i in range(columns - 1):
-            a, b, c, d = row * columns + i, row * columns + i + 1, (row + 1) * columns + i + 1, (row + 1) * columns + i
-            if wide[row]:
-                faces.append((a, b, c))
-            if wide[row + 1]:
-                faces.append((a, c, d))
-    return np.array(faces)
 
 
 def draw_print() -> Image:
