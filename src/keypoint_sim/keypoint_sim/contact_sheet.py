@@ -136,11 +136,11 @@ class Sheet:
 
     def _reference(self, block: Block, size: tuple[int, int]) -> Image.Image:
         image = Image.fromarray(shrink(block.reference, size))
-        pen, face, x, y = ImageDraw.Draw(image, "RGBA"), self._font(14), self._px(10), size[1] - self._px(10)
-        left, top, right, bottom = pen.textbbox((x + self._px(8), y - self._px(6)), block.caption, face, anchor="ls")
+        pen, face, x, y = ImageDraw.Draw(image, "RGBA"), self._font(14), self._px(10), self._px(10)
+        left, top, right, bottom = pen.textbbox((x + self._px(6), y + self._px(6)), block.caption, face, anchor="lt")
         pad = self._px(6)
         pen.rounded_rectangle((left - pad, top - pad, right + pad, bottom + pad), self._px(4), (20, 22, 25, 190))
-        pen.text((x + self._px(8), y - self._px(6)), block.caption, (255, 255, 255, 255), face, anchor="ls")
+        pen.text((x + self._px(6), y + self._px(6)), block.caption, (255, 255, 255, 255), face, anchor="lt")
         return image
 
     def _cell(self, sample: Picture) -> tuple[int, int]:

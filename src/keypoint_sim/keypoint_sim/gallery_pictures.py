@@ -52,7 +52,8 @@ def draw(job: Job) -> Block:
     reference = reference_view(world)
     samples = tuple(tuple(sample(world, seed, condition) for condition in job.conditions) for seed in job.seeds)
     world.close()
-    return Block(f"{job.robot}, seeds {', '.join(map(str, job.seeds))}", reference, samples)
+    word = "seed" if len(job.seeds) == 1 else "seeds"
+    return Block(f"{job.robot}, {word} {', '.join(map(str, job.seeds))}", reference, samples)
 
 
 def reference_view(world: World) -> Picture:

@@ -71,7 +71,7 @@ def test_every_preset_and_what_goes_beyond_the_paper_is_shown() -> None:
 def test_the_same_seed_gives_the_same_picture() -> None:
     job = Job("clock_button", "hebi_chopsticks", ("rb",), (5,))
     one, other = draw(job), draw(job)
-    assert one.caption == "hebi_chopsticks, seeds 5"
+    assert one.caption == "hebi_chopsticks, seed 5"
     for first, again in zip(one.samples[0], other.samples[0], strict=True):
         np.testing.assert_array_equal(first, again)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keypoint_core.types import ActionChunk, ArmCommand
-from keypoint_sim.experts import ChunkPlayer, play
 from keypoint_sim import meshes
+from keypoint_sim.experts import ChunkPlayer, play
 from keypoint_sim.objects import teapot, teapot_shapes
 from keypoint_sim.robots import ROBOTS
 from keypoint_sim.tasks.base import Outcome, TaskStatus, Tool, tool_down

@@ -96,11 +96,18 @@ class LocalCheck:
         """[N] whether the patch [N, K, 2] still shows its front: its rows and columns keep their orientation."""
         side = 2 * self._settings.radius + 1
         grid = projected.reshape(-1, side, side, 2)
-        with np.errstate(all="ignore"):
-            right = np.nanmean(np.diff(grid, axis=2).reshape(len(grid), -1, 2), axis=1)
-            down = np.nanmean(np.diff(grid, axis=1).reshape(len(grid), -1, 2), axis=1)
+        right = _mean_of_known(np.diff(grid, axis=2).reshape(len(grid), -1, 2))
+        down = _mean_of_known(np.diff(grid, axis=1).reshape(len(grid), -1, 2))
         area = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
         return np.asarray(area > 0.1, dtype=np.bool_)  # false for NaN
+
+
+def _mean_of_known(values: Float64) -> Float64:
+    """[N, 2] mean over the second axis of [N, K, 2] without NaN; NaN where nothing is known."""
+    known = np.isfinite(values)
+    count = known.sum(axis=1)
+    mean = np.where(known, values, 0.0).sum(axis=1) / np.maximum(count, 1)
+    return np.asarray(np.where(count > 0, mean, np.nan))
 
 
 def _patches(reference: Reference, pixels: NDArray[np.int64]) -> tuple[Float64, Float64]:
