@@ -10,7 +10,7 @@ from keypoint_sim.disturbances.base import Scenario, Surroundings
 from keypoint_sim.disturbances.look import Light, Vector, scaled
 from keypoint_sim.rng import Stream
 
-SHADOWS = 2  # lights that cast shadows; the weakest of three does not
+SHADOWS = 1  # lights that cast shadows: the strongest; each costs as much as the rest of the picture
 
 
 def sample(scenario: Scenario, around: Surroundings) -> Scenario:
