@@ -8,6 +8,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from keypoint_core.types import Float64
 from keypoint_sim import meshes
 from keypoint_sim.objects import food_prints
 from keypoint_sim.objects.food_shapes import Mesh, dish, drum, sheet
@@ -29,7 +30,6 @@ TEXTURES = {
     "maki_cut": food_prints.draw_maki,
     "maki_nori": food_prints.draw_nori,
 }
-FEET = f'type="sphere" size="0.0015" contype="2" conaffinity="2" group="{COLLISION_GROUP}" rgba="0 1 0 .3"'
 SHELL = f'type="cylinder" contype="4" conaffinity="5" group="{COLLISION_GROUP}" rgba="1 0 0 .3"'
 SKIN = 'type="mesh" contype="0" conaffinity="0" group="1"'
 
@@ -61,20 +61,30 @@ def paint(model: mujoco.MjModel) -> None:
         set_texture(model, name, draw())
 
 
-def _feet(reach: float) -> str:
-    half, side = 0.5 * reach, 0.866 * reach
-    spots = ((reach, 0.0), (-half, side), (-half, -side))
-    return "".join(f'<geom pos="{x} {y} 0.0015" {FEET}/>' for x, y in spots)
+def _slides(joint: str, friction: float, radius: float) -> str:
+    """Joints of a body that slides on the table and turns, against dry friction [N] at a radius [m], and never tips.
+
+    Feet in contact with the table would do the same at ten times the cost.
+    """
+    return f"""
+      <joint name="{joint}_x" type="slide" axis="1 0 0" frictionloss="{friction}" damping="0.2"/>
+      <joint name="{joint}_y" type="slide" axis="0 1 0" frictionloss="{friction}" damping="0.2"/>
+      <joint name="{joint}" type="hinge" axis="0 0 1" frictionloss="{friction * radius:.4g}" damping="0.0002"/>"""
+
+
+def put(data: mujoco.MjData, joint: str, pose: Float64) -> None:
+    """Stands dish or leaf at a pose (x [m], y [m], yaw [rad])."""
+    for name, value in zip((f"{joint}_x", f"{joint}_y", joint), pose, strict=True):
+        data.joint(name).qpos[0] = value
 
 
 def _dish_body() -> str:
     return f"""
     <body name="{DISH}">
-      <freejoint name="{DISH_JOINT}"/>
+      {_slides(DISH_JOINT, 0.9, 0.022)}
       <inertial pos="0 0 0.007" mass="0.12" diaginertia="4e-5 4e-5 7e-5"/>
       <geom {SKIN} mesh="soy_dish" material="soy_dish"/>
       <geom size="{DISH_RADIUS} {DISH_HEIGHT / 2}" pos="0 0 {DISH_HEIGHT / 2}" {SHELL}/>
-      {_feet(0.022)}
     </body>"""
 
 
@@ -87,12 +97,11 @@ def _leaf_body() -> str:
     )
     return f"""
     <body name="{LEAF}">
-      <freejoint name="{LEAF_JOINT}"/>
+      {_slides(LEAF_JOINT, 0.45, 0.03)}
       <inertial pos="-0.01 0 0.011" mass="0.06" diaginertia="1e-5 4e-5 4e-5"/>
       <geom {SKIN} mesh="maki_leaf" material="maki_leaf"/>
       {rolls}
       <geom {SKIN} mesh="wasabi" material="wasabi" pos="{WASABI[0]} {WASABI[1]} 0"/>
-      {_feet(0.03)}
     </body>"""
 
 

@@ -15,7 +15,7 @@ from keypoint_sim.errors import SimulationError
 from keypoint_sim.objects import nigiri, plate, sushi_clutter
 from keypoint_sim.scene import compose
 from keypoint_sim.tasks import sushi_moves as moves
-from keypoint_sim.tasks.base import Outcome, Placement, Task, Tool, Waypoint
+from keypoint_sim.tasks.base import Outcome, Placement, Task, Tool, Waypoint, move
 
 # Poses (x [m], y [m], yaw [rad]); at yaw 0 the nigiri lies along x. Both arms reach all of them for the nigiri and the
 # plate: 20 x 25 cm and +-45 degrees for the nigiri. Nearer to the HEBI arm its wrist would have to fold further than it
@@ -131,6 +131,14 @@ class SushiPickPlace(Task):
                         f"middle; they need {least:.3f} m"
                     )
         return poses
+
+    def place(self, data: mujoco.MjData, poses: Float64) -> None:
+        """Stands nigiri and plate, which are free, and dish and leaf, which slide."""
+        free = len(self.placements) - 2
+        for placement, (x, y, yaw) in zip(self.placements[:free], poses[:free], strict=True):
+            move(data.joint(placement.joint).qpos, (x, y), yaw)
+        for placement, pose in zip(self.placements[free:], poses[free:], strict=True):
+            sushi_clutter.put(data, placement.joint, pose)
 
     def judge(self, data: mujoco.MjData) -> tuple[Outcome, str]:
         """Success: the nigiri has lain on the plate for long enough, still and let go."""
