@@ -73,7 +73,7 @@ class ControlLoop:
         self._lockstep, self._lockstep_timeout = lockstep, lockstep_timeout
         self._changed = threading.Condition()
         self._chunks: list[ReceivedChunk] = []
-        self._now = 0
+        self._now = self._taken = 0
         self._running = True
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
@@ -91,6 +91,7 @@ class ControlLoop:
             if not self._lockstep:  # there it is the exposure that tells which chunk is meant, whenever it came
                 self._chunks.clear()
             self._changed.notify_all()
+            self._taken = 0
             return self._controller.engage(commander, self._now if self._lockstep else time.monotonic_ns())
 
     def command(self, action: Callable[[ArmController], object]) -> object:
@@ -157,7 +158,7 @@ class ControlLoop:
 
     def _take_awaited(self, awaits: int) -> None:
         """Waits for the chunk of one exposure, while the controller follows somebody."""
-        if awaits == 0:
+        if awaits in (0, self._taken):  # a tick that is sent again awaits what was taken already
             return
         deadline = time.monotonic() + self._lockstep_timeout
         while self._running and self._controller.mode == ArmMode.FOLLOW:
@@ -167,5 +168,7 @@ class ControlLoop:
             for received in [received for received in self._chunks if received.commander != commander] + due:
                 self._controller.submit(received.chunk, received.commander, received.chunk.stamp, self._now)
             self._chunks = [received for received in own if received.chunk.stamp > awaits]
+            if due:
+                self._taken = awaits
             if due or not self._changed.wait(max(0.0, deadline - time.monotonic())):
                 return
