@@ -147,8 +147,8 @@ class ArmNode(KeypointNode):
         message.observation = to_stamp(command.observation)
         self._arm_states.publish(message)
         self.diagnostics.tick("control")
-        if tick.new_observation and command.observation in self._received:
-            received = self._received[command.observation]
+        received = self._received.get(command.observation)
+        if tick.new_observation and received is not None:
             self._timing.publish(command.observation, received, turn.compute, turn.written)
 
     def _on_fault(self, reason: Reason, message: str) -> None:

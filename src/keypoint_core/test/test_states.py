@@ -1,3 +1,6 @@
+import sys
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,3 +79,31 @@ def test_memory_is_bounded() -> None:
         history.add(state(stamp))
     with pytest.raises(InputError, match=r"7 \.\. 9"):
         history.at(6)
+
+
+def test_one_thread_may_add_while_another_one_asks() -> None:
+    history, newest, ended = StateHistory(length=50), [0], threading.Event()
+    history.add(state(BEGIN))
+
+    def feed() -> None:
+        while not ended.is_set():
+            history.add(state(BEGIN + newest[0] + 1, newest[0] + 1.0))
+            newest[0] += 1
+
+    def ask() -> bool:
+        stamp = newest[0]
+        try:
+            return history.at(BEGIN + stamp).gripper == stamp
+        except InputError:  # it left the history meanwhile
+            return True
+
+    patience = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        assert all(ask() for _ in range(5000))
+    finally:
+        ended.set()
+        thread.join()
+        sys.setswitchinterval(patience)
