@@ -58,8 +58,9 @@ gallery: setup ## one picture of every task: reference views and samples of ever
 	@$(RUN) python -m keypoint_sim.gallery $(call given,TASK,task) $(call option,ROBOT,robot) \
 	  $(call option,SEED,seed) $(ARGS)
 
-bench: setup ## speed of the simulated world (TASK, ROBOT), and all benchmarks of tests/benchmarks
-	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_sim.bench $(call given,TASK,task) $(call option,ROBOT,robot)
+bench: setup ## speed of the simulated world (TASK, ROBOT, CONDITION), and all benchmarks of tests/benchmarks
+	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_sim.bench $(call given,TASK,task) $(call option,ROBOT,robot) \
+	  $(call option,CONDITION,condition)
 	@set -e; for file in tests/benchmarks/*.py; do echo "[bench] $$file"; $(RUN) python $$file; done
 
 clean-shm: ## remove shared memory that killed ROS processes left behind

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,6 @@ def trial(seed: int, success: bool = True, reason: str = "", task: str = "clock_
     return Trial(task, "franka", "rp", seed, success, reason, 2.0 + seed / 10)
 
 
-def run_command(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> int:
-    """main() in this process, with its runs in a folder."""
-    monkeypatch.setenv("KEYPOINT_RUNS", str(folder))
-    monkeypatch.setattr(sys, "argv", ["experts", "--processes", "1", "--task", "clock_button", *arguments])
-    return experts_table.main()
-
-
 def test_the_module_of_the_experts_is_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "keypoint_sim.experts", "--task", "clock_button", "--robot", "hebi", "--n", "2"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KEYPOINT_RUNS": str(tmp_path)})
@@ -34,24 +28,29 @@ def test_the_module_of_the_experts_is_the_command(tmp_path: Path) -> None:
 
 
 def test_a_cell_below_the_bar_fails_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run_command: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     late = TaskStatus(Outcome.FAILURE, "time limit", 12.0)
     monkeypatch.setattr(experts_table, "play", lambda world, expert: late)
-    assert run_command(monkeypatch, tmp_path, "--robot", "franka", "--n", "3") == 1
+    assert run_command(experts_table, "--robot", "franka", "--n", "3") == 1
     assert "0/3" in (shown := capsys.readouterr().out) and "3 x time limit" in shown
     cell = json.loads((tmp_path / "latest" / "summary.json").read_text())["cells"][0]
     assert cell["failures"] == {"time limit": 3} and cell["failed_seeds"] == [0, 1, 2] and not cell["passed"]
 
 
-def test_resuming_plays_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resuming_plays_only_what_is_missing(
+    run_command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     played = []
     monkeypatch.setattr(
         Stage, "play", lambda self, job: played.append(job.seed) or Trial(*vars(job).values(), True, "", 3.0)
     )
-    assert run_command(monkeypatch, tmp_path, "--robot", "franka", "--n", "2") == 0
+    assert run_command(experts_table, "--robot", "franka", "--n", "2") == 0
     first = (tmp_path / "latest").resolve()
-    assert run_command(monkeypatch, tmp_path, "--robot", "franka", "--n", "4", "--resume", str(first)) == 0
+    assert run_command(experts_table, "--robot", "franka", "--n", "4", "--resume", str(first)) == 0
     assert played == [0, 1, 2, 3]
     assert json.loads((first / "summary.json").read_text())["trials"] == 4
     assert [row["seed"] for row in csv.DictReader((first / "trials.csv").open())] == ["0", "1", "2", "3"]
@@ -88,21 +87,11 @@ def test_what_the_world_refuses_is_a_failure_with_its_reason() -> None:
     assert not refused.success and refused.reason.startswith("error: unknown condition 'fog'; known: ")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--robot", "r2d2"), "unknown robot 'r2d2'; known: franka, hebi_chopsticks"),
-        (("--task", "chess"), "unknown task 'chess'; known: "),
-        (("--condition", "fog"), "unknown condition 'fog'; known: "),
-        (("--resume", "nowhere"), "nowhere/trials.csv does not exist"),
-    ],
-)
-def test_bad_input_ends_the_command_before_anything_is_played(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    message: str,
+def test_an_unknown_name_ends_the_command_before_anything_is_played(
+    check_refused: Callable[..., None], unknown_name: tuple[tuple[str, ...], str]
 ) -> None:
-    assert run_command(monkeypatch, tmp_path, *arguments) == 2
-    assert message in capsys.readouterr().out and not list(tmp_path.iterdir())
+    check_refused(experts_table, *unknown_name)
+
+
+def test_a_run_to_resume_must_exist(check_refused: Callable[..., None]) -> None:
+    check_refused(experts_table, ("--resume", "nowhere"), "nowhere/trials.csv does not exist")

@@ -1,5 +1,5 @@
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +27,9 @@ def plain(value: int, width: int = 64, height: int = 48) -> np.ndarray:
     return np.full((height, width, 3), value, np.uint8)
 
 
-def run_command(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> int:
-    monkeypatch.setenv("KEYPOINT_RUNS", str(folder))
-    monkeypatch.setattr(sys, "argv", ["gallery", "--processes", "1", "--task", "clock_button", *arguments])
-    return gallery.main()
-
-
-def test_one_command_leaves_one_picture_and_one_per_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_command_leaves_one_picture_and_one_per_task(run_command: Callable[..., int], tmp_path: Path) -> None:
     options = ("--robot", "hebi", "--condition", "rp", "--condition", "rb", "--n", "1")
-    assert run_command(monkeypatch, tmp_path, *options) == 0
+    assert run_command(gallery, *options) == 0
     folder = tmp_path / "latest"
     small, large = (Image.open(folder / name) for name in ("gallery.png", "clock_button.png"))
     assert large.width / small.width == pytest.approx(gallery.LARGE / gallery.SMALL, rel=0.05)
@@ -44,23 +38,10 @@ def test_one_command_leaves_one_picture_and_one_per_task(tmp_path: Path, monkeyp
     assert json.loads((folder / "summary.json").read_text())["conditions"] == ["rp", "rb"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--robot", "r2d2"), "unknown robot 'r2d2'; known: "),
-        (("--task", "chess"), "unknown task 'chess'; known: "),
-        (("--condition", "fog"), "unknown condition 'fog'; known: "),
-    ],
-)
-def test_bad_input_is_refused(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    message: str,
+def test_an_unknown_name_is_refused(
+    check_refused: Callable[..., None], unknown_name: tuple[tuple[str, ...], str]
 ) -> None:
-    assert run_command(monkeypatch, tmp_path, *arguments) == 2
-    assert message in capsys.readouterr().out and not list(tmp_path.iterdir())
+    check_refused(gallery, *unknown_name)
 
 
 def test_every_preset_and_what_goes_beyond_the_paper_is_shown() -> None:

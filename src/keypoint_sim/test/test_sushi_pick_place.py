@@ -1,11 +1,11 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import mujoco
 import numpy as np
 import pytest
 
 from keypoint_core.errors import InputError
-from keypoint_core.types import ArmCommand, Float64
+from keypoint_core.types import Float64
 from keypoint_sim.experts import ChunkPlayer, play
 from keypoint_sim.kinematics import ArmKinematics
 from keypoint_sim.objects import nigiri, plate
@@ -35,15 +35,6 @@ def shared() -> Iterator[World]:
 def sushi(shared: World) -> World:
     shared.reset(0)
     return shared
-
-
-def rest(world: World, seconds: float, joints: Float64 | None = None, opening: float | None = None) -> TaskStatus:
-    """Lets time pass with the arm where it is asked to be; home and shut, if nothing is asked."""
-    joints = world.arm.home if joints is None else joints
-    gripper = world.arm.gripper_home if opening is None else world.robot.gripper().position(opening)
-    for _ in range(round(seconds / (world.timing.control_period * 1e-9))):
-        world.step(ArmCommand(joints, np.zeros(len(joints)), gripper))
-    return world.status()
 
 
 def lay(world: World, x: float, y: float, z: float = 0.0) -> None:
@@ -120,7 +111,7 @@ def test_a_plan_carries_the_nigiri_along(sushi: World) -> None:
     assert held > 10 and sushi.status().outcome == Outcome.SUCCESS
 
 
-def test_success_takes_a_second_of_lying_still_and_free(sushi: World) -> None:
+def test_success_takes_a_second_of_lying_still_and_free(sushi: World, rest: Callable[..., TaskStatus]) -> None:
     lay_on_plate(sushi, off=0.027)
     assert rest(sushi, HOLD_STILL - 0.05).outcome == Outcome.RUNNING
     lay_on_plate(sushi)
@@ -129,12 +120,12 @@ def test_success_takes_a_second_of_lying_still_and_free(sushi: World) -> None:
     assert rest(sushi, 0.2).outcome == Outcome.SUCCESS
 
 
-def test_at_the_rim_it_is_not_on_the_plate(sushi: World) -> None:
+def test_at_the_rim_it_is_not_on_the_plate(sushi: World, rest: Callable[..., TaskStatus]) -> None:
     lay_on_plate(sushi, off=0.034)
     assert rest(sushi, 1.5 * HOLD_STILL).outcome == Outcome.RUNNING
 
 
-def test_what_the_tool_still_surrounds_is_not_released(sushi: World) -> None:
+def test_what_the_tool_still_surrounds_is_not_released(sushi: World, rest: Callable[..., TaskStatus]) -> None:
     arm, (x, y, _) = ArmKinematics(sushi.model, sushi.robot), sushi.data.body(plate.BODY).xpos
     turned = grip(0.0, sushi.robot.gripper())
     high, _ = arm.solve(np.array([x, y - OPEN / 2, 0.10]), sushi.arm.home, turned)
@@ -148,7 +139,7 @@ def test_what_the_tool_still_surrounds_is_not_released(sushi: World) -> None:
     assert rest(sushi, 1.5 * HOLD_STILL, high, OPEN).outcome == Outcome.SUCCESS
 
 
-def test_failures_have_their_reasons(sushi: World) -> None:
+def test_failures_have_their_reasons(sushi: World, rest: Callable[..., TaskStatus]) -> None:
     seen = []
     for where in ((1.8, 0.0, -0.1), (0.70, 0.0, 0.0)):
         sushi.reset(0)
