@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import stat
@@ -16,7 +17,8 @@ WAIT = 10  # [s]
 
 
 def wait_for_end(pid: int) -> None:
-    if psutil.pid_exists(pid):
+    """Fails when the process still runs after WAIT; one that is gone already has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(WAIT)
 
 
