@@ -31,7 +31,8 @@ _DARK: Color = (16, 18, 24)
 _LIGHT: Color = (236, 240, 246)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SHIFT = 4  # OpenCV draws with 4 fractional bits
-_BREAK = 40.0  # a jump larger than this [px] is no motion and gets no line
+_BANDS = 6  # steps in which trails fade
+_FULL_WIDTH = 960  # [px] images wider than this get larger marks
 
 
 class Trails:
@@ -39,48 +40,46 @@ class Trails:
 
     Args:
         length: frames to remember; memory is bounded by it.
+        jump: a way longer than this between two frames is no motion and gets no line [px].
 
     Raises:
         InputError: the length is not positive.
     """
 
-    def __init__(self, length: int = 20) -> None:
+    def __init__(self, length: int = 20, jump: float = 40.0) -> None:
         if length < 1:
             raise InputError(f"trails need a length of at least 1 frame, got {length}")
-        self._history: deque[Keypoints] = deque(maxlen=length)
+        self._jump = jump
+        self._newest: Keypoints | None = None
+        self._steps: deque[tuple[NDArray[np.int32], Float32]] = deque(maxlen=length - 1)
 
     def __len__(self) -> int:
-        return len(self._history)
+        return len(self._steps) + (self._newest is not None)
 
     def push(self, keypoints: Keypoints) -> None:
         """Remembers the keypoints of the newest frame."""
-        self._history.append(keypoints)
+        if self._newest is not None:
+            self._steps.append(_step(self._newest, keypoints, self._jump))
+        self._newest = keypoints
 
     def clear(self) -> None:
         """Forgets everything, for a new trial."""
-        self._history.clear()
+        self._newest = None
+        self._steps.clear()
 
-    def segments(self) -> tuple[Float32, NDArray[np.float32], NDArray[np.uint8]]:
+    def segments(self) -> tuple[Float32, Float32, NDArray[np.uint8]]:
         """Lines between the places of keypoints seen in two frames that follow each other.
 
         Returns:
-            [S, 2, 2] float32 ends (u, v), [S] float32 age in 0 (newest)..1, and [S] uint8 status now.
+            [S, 2, 2] float32 ends (u, v), [S] float32 age in 0 (newest)..1, and [S] uint8 status now (LOST for those
+            that were removed); oldest first.
         """
-        lines, ages, states = [], [], []
-        newest = self._history[-1] if self._history else None
-        for i in range(1, len(self._history)):
-            before, after = self._history[i - 1], self._history[i]
-            ids, first, second = np.intersect1d(before.ids, after.ids, return_indices=True)
-            seen = before.visible[first] & after.visible[second]
-            ends = np.stack([before.pixels[first], after.pixels[second]], axis=1)[seen]
-            motion = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
-            drawn = motion < _BREAK
-            lines.append(ends[drawn])
-            ages.append(np.full(int(drawn.sum()), 1 - i / max(1, len(self._history) - 1), np.float32))
-            states.append(_status_now(newest, ids[seen][drawn]))
-        if not lines:
+        if self._newest is None or not self._steps:
             return np.empty((0, 2, 2), np.float32), np.empty(0, np.float32), np.empty(0, np.uint8)
-        return np.concatenate(lines), np.concatenate(ages), np.concatenate(states)
+        ids = np.concatenate([ids for ids, _ in self._steps])
+        age = 1 - np.arange(1, len(self._steps) + 1, dtype=np.float32) / len(self._steps)
+        ages = np.repeat(age, [len(ids) for ids, _ in self._steps])
+        return np.concatenate([ends for _, ends in self._steps]), ages, _status_now(self._newest, ids)
 
 
 def draw(
@@ -93,7 +92,8 @@ def draw(
 ) -> NDArray[np.uint8]:
     """Draws keypoints on a copy of an image.
 
-    Visible keypoints are filled, the others are rings at their last trusted pixel.
+    Visible keypoints are dots, the others are rings at their last trusted pixel. The less a visible keypoint is to be
+    trusted, the less its dot is filled. Everything grows with images wider than 960 px.
 
     Args:
         color: [H, W, 3] uint8, RGB.
@@ -105,77 +105,105 @@ def draw(
     Returns:
         [H, W, 3] uint8, RGB.
     """
-    image = np.ascontiguousarray(color).copy()
+    image = np.array(color, order="C")
+    scale = max(1.0, image.shape[1] / _FULL_WIDTH)
     if trails is not None:
-        _draw_trails(image, trails)
+        _draw_trails(image, trails, scale)
     order = np.argsort(-keypoints.status.astype(np.int64), kind="stable")  # visible ones on top
     for i in order:
-        _draw_point(image, keypoints.pixels[i], KeypointStatus(int(keypoints.status[i])))
+        status, confidence = KeypointStatus(int(keypoints.status[i])), float(keypoints.confidence[i])
+        _draw_point(image, keypoints.pixels[i], status, confidence, scale)
     if ids:
-        for pixel, number in zip(keypoints.pixels, keypoints.ids, strict=True):
-            _write(image, str(number), (int(pixel[0]) + 6, int(pixel[1]) - 5), 0.36, _LIGHT)
+        _write_ids(image, keypoints, scale)
     if legend:
-        _draw_legend(image, keypoints)
+        _draw_legend(image, keypoints, scale)
     return image
 
 
-def _status_now(newest: Keypoints | None, ids: NDArray[np.int32]) -> NDArray[np.uint8]:
+def _step(before: Keypoints, after: Keypoints, jump: float) -> tuple[NDArray[np.int32], Float32]:
+    """Ids [S] and ends [S, 2, 2] of the ways between two frames that follow each other."""
+    ids, first, second = np.intersect1d(before.ids, after.ids, return_indices=True)
+    ends = np.stack([before.pixels[first], after.pixels[second]], axis=1)
+    drawn = before.visible[first] & after.visible[second]
+    drawn &= np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1) < jump
+    return ids[drawn], ends[drawn]
+
+
+def _status_now(newest: Keypoints, ids: NDArray[np.int32]) -> NDArray[np.uint8]:
     """[S] status of these ids in the newest keypoints; LOST for those that were removed."""
-    known = {} if newest is None else dict(zip(newest.ids.tolist(), newest.status.tolist(), strict=True))
+    known = dict(zip(newest.ids.tolist(), newest.status.tolist(), strict=True))
     return np.array([known.get(i, int(KeypointStatus.LOST)) for i in ids.tolist()], dtype=np.uint8)
 
 
-def _draw_trails(image: NDArray[np.uint8], trails: Trails) -> None:
-    """Blends the trails in, within the rectangle they cover."""
+def _draw_trails(image: NDArray[np.uint8], trails: Trails, scale: float) -> None:
+    """Lines that get darker and thinner with age. Blending them in would look softer and cost three times as much."""
     lines, ages, states = trails.segments()
-    if len(lines) == 0:
-        return
-    height, width = image.shape[:2]
-    left, top = np.clip(np.floor(lines.min(axis=(0, 1))).astype(int) - 3, 0, [width - 1, height - 1])
-    right, bottom = np.clip(np.ceil(lines.max(axis=(0, 1))).astype(int) + 4, 1, [width, height])
-    region = image[top:bottom, left:right]
-    paint, cover = region.copy(), np.zeros(region.shape[:2], np.uint8)
-    ends = np.round((lines - np.array([left, top])) * 2**_SHIFT).astype(np.int32)
-    for (a, b), age, status in zip(ends.tolist(), ages.tolist(), states.tolist(), strict=True):
-        cv2.line(paint, a, b, COLORS[KeypointStatus(status)], 3, cv2.LINE_8, _SHIFT)
-        cv2.line(cover, a, b, (int(230 * (1 - age) ** 1.3) + 12,), 2, cv2.LINE_AA, _SHIFT)
-    weight = cover.astype(np.float32) / 255
-    image[top:bottom, left:right] = cv2.blendLinear(paint, region, weight, 1 - weight)
+    ends = np.round(lines[:, :, None] * 2**_SHIFT).astype(np.int32)
+    bands = np.ceil(ages * _BANDS)
+    for band in np.unique(bands)[::-1]:
+        age = band / _BANDS
+        width = round(scale * (2 if age <= 0.5 else 1))
+        for status in np.unique(states[bands == band]):
+            color = tuple(round(channel * (1 - 0.6 * age)) for channel in COLORS[KeypointStatus(int(status))])
+            chosen = ends[(bands == band) & (states == status)]
+            cv2.polylines(image, list(chosen), False, color, width, cv2.LINE_AA, _SHIFT)
 
 
-def _draw_point(image: NDArray[np.uint8], pixel: Float32, status: KeypointStatus) -> None:
+def _draw_point(
+    image: NDArray[np.uint8], pixel: Float32, status: KeypointStatus, confidence: float, scale: float
+) -> None:
     """A dot with a dark rim for a visible keypoint, a ring for another."""
     centre = [int(x) for x in np.round(pixel.astype(np.float64) * 2**_SHIFT)]
-    unit, color = 2**_SHIFT, COLORS[status]
+    unit, color = scale * 2**_SHIFT, COLORS[status]
     if status == KeypointStatus.VISIBLE:
+        filled = 1.4 + 2.0 * min(1.0, max(0.0, confidence))
         cv2.circle(image, centre, int(4.6 * unit), _DARK, -1, cv2.LINE_AA, _SHIFT)
-        cv2.circle(image, centre, int(3.4 * unit), color, -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(image, centre, int(filled * unit), color, -1, cv2.LINE_AA, _SHIFT)
         return
-    cv2.circle(image, centre, int(4.2 * unit), _DARK, 3, cv2.LINE_AA, _SHIFT)
-    cv2.circle(image, centre, int(4.2 * unit), color, 1, cv2.LINE_AA, _SHIFT)
+    thin = round(scale)
+    cv2.circle(image, centre, int(4.2 * unit), _DARK, thin + 2, cv2.LINE_AA, _SHIFT)
+    cv2.circle(image, centre, int(4.2 * unit), color, thin, cv2.LINE_AA, _SHIFT)
 
 
-def _draw_legend(image: NDArray[np.uint8], keypoints: Keypoints) -> None:
+def _write_ids(image: NDArray[np.uint8], keypoints: Keypoints, scale: float) -> None:
+    """Each keypoint's id above it to the right, or wherever it stays inside the image."""
+    height, width = image.shape[:2]
+    for pixel, number in zip(keypoints.pixels.tolist(), keypoints.ids.tolist(), strict=True):
+        text, size = str(number), 0.36 * scale
+        length = 7 * len(text) * scale
+        x = pixel[0] + 6 * scale if pixel[0] + 6 * scale + length < width else pixel[0] - 6 * scale - length
+        y = pixel[1] - 5 * scale if pixel[1] > 15 * scale else pixel[1] + 14 * scale
+        _write(image, text, (int(x), int(y)), size, _LIGHT, thick=round(scale))
+
+
+def _draw_legend(image: NDArray[np.uint8], keypoints: Keypoints, scale: float) -> None:
     """A dark strip in the bottom left corner with the number of keypoints of each status that occurs."""
     counts = [(status, int((keypoints.status == status).sum())) for status in KeypointStatus]
     entries = [(status, f"{count} {_NAMES[status]}") for status, count in counts if count]
-    widths = [cv2.getTextSize(text, _FONT, 0.4, 1)[0][0] + 26 for _, text in entries]
-    top, right = image.shape[0] - 28, min(image.shape[1], 8 + sum(widths) + 8)
-    strip = image[max(0, top) : image.shape[0] - 8, 8:right]
+    size, edge = 0.4 * scale, int(8 * scale)
+    widths = [cv2.getTextSize(text, _FONT, size, 1)[0][0] + 26 * scale for _, text in entries]
+    top, right = image.shape[0] - int(28 * scale), min(image.shape[1], int(16 * scale + sum(widths)))
+    strip = image[max(0, top) : image.shape[0] - edge, edge:right]
     if strip.size == 0 or not entries:
         return
     strip[:] = strip // 4 + np.array(_DARK, dtype=np.uint8)
-    x = 18
+    x = 18 * scale
     for (status, text), width in zip(entries, widths, strict=True):
-        _draw_point(image, np.array([x, top + 10], dtype=np.float32), status)
-        _write(image, text, (x + 9, top + 14), 0.4, _LIGHT, rim=False)
+        _draw_point(image, np.array([x, top + 10 * scale], dtype=np.float32), status, 1.0, scale)
+        _write(image, text, (int(x + 9 * scale), int(top + 14 * scale)), size, _LIGHT, round(scale), rim=False)
         x += width
 
 
 def _write(
-    image: NDArray[np.uint8], text: str, origin: tuple[int, int], scale: float, color: Color, rim: bool = True
+    image: NDArray[np.uint8],
+    text: str,
+    origin: tuple[int, int],
+    size: float,
+    color: Color,
+    thick: int = 1,
+    rim: bool = True,
 ) -> None:
     """Small text with a dark rim, readable on anything."""
     if rim:
-        cv2.putText(image, text, origin, _FONT, scale, _DARK, 3, cv2.LINE_AA)
-    cv2.putText(image, text, origin, _FONT, scale, color, 1, cv2.LINE_AA)
+        cv2.putText(image, text, origin, _FONT, size, _DARK, thick + 2, cv2.LINE_8)
+    cv2.putText(image, text, origin, _FONT, size, color, thick, cv2.LINE_AA)
