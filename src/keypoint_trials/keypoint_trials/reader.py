@@ -142,10 +142,11 @@ def read_trial(folder: Path) -> TrialBag:
         messages.setdefault(topic, []).append((time, message))
     arm = tuple(_arm(time, message) for time, message in messages.get("arm/state", []))
     names = arm[-1].joint_names if arm else ()
+    infos = messages.get("camera/color/camera_info", [])
     return TrialBag(
         folder=folder,
         frames=_frames(messages.get(COLOR, [])),
-        intrinsics=_intrinsics(messages.get("camera/color/camera_info", [])),
+        intrinsics=intrinsics_of(infos[-1][1]) if infos else None,
         keypoints=tuple(_keypoints(message) for _, message in messages.get("perception/keypoints", [])),
         actions=tuple(_action(message, names) for _, message in messages.get("policy/action", [])),
         joints=_joints(messages.get("joint_states", [])),
@@ -224,10 +225,8 @@ def _frames(messages: list[tuple[int, Any]]) -> ColorFrames:
     return ColorFrames(stamps[order], times[order], tuple(messages[index][1].data for index in order))
 
 
-def _intrinsics(messages: list[tuple[int, Any]]) -> Intrinsics | None:
-    if not messages:
-        return None
-    info = messages[-1][1]
+def intrinsics_of(info: Any) -> Intrinsics:
+    """Intrinsics from a sensor_msgs/CameraInfo."""
     distortion = tuple(float(value) for value in info.d)
     return Intrinsics(
         width=info.width,
