@@ -12,7 +12,7 @@ option = $(if $($(1)),--$(2) $($(1)))
 given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train correspondence bench experts gallery
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train transfer track-quality bench experts gallery
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -46,9 +46,13 @@ evaluate: setup ## success rate on unseen poses, without ROS (TASK, ROBOT, METHO
 train: setup ## train the policy of TASK for ROBOT (SEED; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
 
-correspondence: setup ## error and score of the correspondence on random poses and lights (TASK, CONDITION, N, SEED)
-	@$(RUN) python tests/benchmarks/correspondence.py --task $(TASK) $(call option,CONDITION,condition) \
-	  $(call option,N,n) $(call option,SEED,seed) $(ARGS)
+transfer: setup ## error and score of correspondences in unseen scenes (TASK, CONDITION, CORRESPONDENCE, N, SEED, ROBOT)
+	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_trials.quality.transfer --task $(TASK) $(call option,CONDITION,condition) \
+	  $(call option,CORRESPONDENCE,correspondence) $(call option,N,n) $(call option,SEED,seed) $(call option,ROBOT,robot) $(ARGS)
+
+track-quality: setup ## TAP-Vid metrics of trackers on simulated episodes (TASK, CONDITION, TRACKER, N, SEED, ROBOT)
+	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_trials.quality.track_quality --task $(TASK) $(call option,CONDITION,condition) \
+	  $(call option,TRACKER,tracker) $(call option,N,n) $(call option,SEED,seed) $(call option,ROBOT,robot) $(ARGS)
 
 experts: setup ## scripted experts on N seeds of every task and robot, at least .99 each (TASK, ROBOT, CONDITION, N, SEED)
 	@$(RUN) python -m keypoint_sim.experts $(call given,TASK,task) $(call option,ROBOT,robot) \
