@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from keypoint_core.types import ActionChunk, ArmCommand, Float32, Frame, Keypoints, Observation, RobotState
+
+if TYPE_CHECKING:
+    from keypoint_core.features.feature_map import FeatureMap
 
 
 class Camera(Protocol):
@@ -20,6 +24,17 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Stops streaming; safe to call twice and before open."""
+
+
+class FeatureExtractor(Protocol):
+    """Describes what a picture shows, place by place."""
+
+    def extract(self, image: NDArray[np.uint8]) -> FeatureMap:
+        """Dense features of an image [H, W, 3] uint8 RGB, whole or a crop; its pixels are those of the image given.
+
+        Raises:
+            InputError: another shape or type, or too small an image.
+        """
 
 
 class Correspondence(Protocol):
