@@ -19,6 +19,7 @@ class Stream(IntEnum):
     BATCHES = 103
     REPLAY = 104
     CONDITIONS = 105
+    DESCRIPTORS = 106
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:
