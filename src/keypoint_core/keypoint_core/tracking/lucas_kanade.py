@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keypoint_core.errors import TrackingError
 from keypoint_core.geometry.lifting import lift
 from keypoint_core.tracking import templates as patches
+from keypoint_core.tracking.frame_check import check_size, checked_gray
 from keypoint_core.tracking.optical_flow import FlowSettings, forward_backward
 from keypoint_core.tracking.recovery import RecoverySettings, find_hidden
 from keypoint_core.tracking.templates import TemplateSettings
@@ -75,7 +75,7 @@ class LucasKanade:
         Raises:
             TrackingError: the frame is blank, a pixel lies outside, or the ids do not fit.
         """
-        gray = _gray(frame)
+        gray = checked_gray(frame)
         array = checked_pixels(pixels, gray.shape)
         numbers = checked_ids(ids, len(array))
         self.reset()
@@ -91,11 +91,8 @@ class LucasKanade:
             TrackingError: nothing was started, the image's size changed, or the frame is blank.
         """
         tracks, previous = self._started()
-        if frame.color.shape != previous.color.shape:
-            raise TrackingError(
-                f"the image changed from {_size(previous)} to {_size(frame)}; start again on a frame of the new size"
-            )
-        gray = _gray(frame)
+        check_size(frame, previous)
+        gray = checked_gray(frame)
         flowed, backward = self._flow(tracks, gray)
         image = gray.astype(np.float32)
         self._follow(tracks, flowed, backward, image, frame.stamp)
@@ -200,16 +197,3 @@ class LucasKanade:
             status=tracks.status.copy(),
             points=points.astype(np.float32),
         )
-
-
-def _gray(frame: Frame) -> NDArray[np.uint8]:
-    """[H, W] uint8; raises TrackingError for a frame of one colour."""
-    gray = np.asarray(cv2.cvtColor(frame.color, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-    low, high, _, _ = cv2.minMaxLoc(gray)
-    if low == high:
-        raise TrackingError(f"the frame is blank, every pixel is {int(low)}; is the lens covered, or the camera dead?")
-    return gray
-
-
-def _size(frame: Frame) -> str:
-    return f"{frame.color.shape[1]}x{frame.color.shape[0]}"

@@ -74,11 +74,20 @@ class Templates:
 
 def cut(gray: Float32, pixels: Float32, settings: TemplateSettings) -> Templates:
     """Remembers the surroundings of pixels [N, 2] in a gray image [H, W]."""
+    return from_patches(*sample(gray, pixels, settings.radius + 1), settings)
+
+
+def from_patches(wide: Float32, shown: NDArray[np.bool_], settings: TemplateSettings) -> Templates:
+    """Templates of patches that are one pixel wider on each side, which their slopes need.
+
+    Args:
+        wide: [N, (2 radius + 3)^2] gray levels.
+        shown: [N, (2 radius + 3)^2] bool, which of them are known.
+        settings: of the templates.
+    """
     side = 2 * settings.radius + 3
-    values, shown = _sample(gray, pixels, settings.radius + 1)
-    wide = values.reshape(-1, side, side)
     count = (side - 2) ** 2
-    shown = shown.reshape(-1, side, side)[:, 1:-1, 1:-1].reshape(-1, count)
+    wide, shown = wide.reshape(-1, side, side), shown.reshape(-1, side, side)[:, 1:-1, 1:-1].reshape(-1, count)
     values, deviation = _normalised(wide[:, 1:-1, 1:-1].reshape(-1, count), shown)
     du, dv = (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]) / 2, (wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]) / 2
     slopes = np.stack([du, dv], axis=-1).reshape(-1, count, 2).astype(np.float64)
@@ -116,15 +125,31 @@ def align(gray: Float32, templates: Templates, start: Float32, settings: Templat
     return place.astype(np.float32), correlation(gray, templates, place, settings)
 
 
-def correlation(gray: Float32, templates: Templates, pixels: Float32 | Float64, settings: TemplateSettings) -> Float64:
-    """[N] normalised cross-correlation of each template at pixels [N, 2]; -1 where it cannot be compared."""
-    values, shown = _sample(gray, pixels, settings.radius)
-    both = shown & templates.shown
-    first, _ = _normalised(templates.values, both)
+def correlation(
+    gray: Float32,
+    templates: Templates,
+    pixels: Float32 | Float64,
+    settings: TemplateSettings,
+    where: NDArray[np.bool_] | None = None,
+) -> Float64:
+    """[N] normalised cross-correlation of each template at pixels [N, 2]; -1 where it cannot be compared.
+
+    Only the template's pixels `where` [K] count, if that is given.
+    """
+    values, shown = sample(gray, pixels, settings.radius)
+    wanted = slice(None) if where is None else where
+    values, first, both = values[:, wanted], templates.values[:, wanted], (shown & templates.shown)[:, wanted]
+    first, _ = _normalised(first, both)
     second, deviation = _normalised(values, both)
     product = (first * second * both).sum(axis=1) / np.maximum(both.sum(axis=1), 1)
     usable = templates.fit & (both.mean(axis=1) >= settings.min_share) & (deviation > settings.min_deviation / 3)
     return np.where(usable, product, -1.0).astype(np.float64)
+
+
+def middle(settings: TemplateSettings, radius: int) -> NDArray[np.bool_]:
+    """[K] the template's pixels up to a radius from its centre in both directions [px]."""
+    span = np.abs(np.arange(-settings.radius, settings.radius + 1)) <= radius
+    return np.outer(span, span).ravel()
 
 
 def search(
@@ -161,7 +186,7 @@ def search(
 
 def _step(gray: Float32, templates: Templates, place: Float64, settings: TemplateSettings) -> Float64:
     """[N, 2] by how much each patch at `place` is ahead of its template, bounded."""
-    values, shown = _sample(gray, place, settings.radius)
+    values, shown = sample(gray, place, settings.radius)
     both = shown & templates.shown
     difference = (_normalised(values, both)[0] - templates.values) * both
     ahead = np.einsum("nkc,nk->nc", templates.descent, difference)
@@ -169,7 +194,7 @@ def _step(gray: Float32, templates: Templates, place: Float64, settings: Templat
     return bounded
 
 
-def _sample(gray: Float32, pixels: Float32 | Float64, radius: int) -> tuple[Float32, NDArray[np.bool_]]:
+def sample(gray: Float32, pixels: Float32 | Float64, radius: int) -> tuple[Float32, NDArray[np.bool_]]:
     """Bilinear samples [N, K] around pixels [N, 2], and which of them lie inside the image."""
     span = np.arange(-radius, radius + 1, dtype=np.float32)
     dv, du = np.meshgrid(span, span, indexing="ij")

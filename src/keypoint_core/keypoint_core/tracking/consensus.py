@@ -1,0 +1,222 @@
+"""Which points move together, and what that says about each of them.
+
+Points begin as one body. A body's motion is fitted to its points' pixels by vote; points that part from it follow another
+body whose motion they share, found a new one when enough of them agree, or else are on their own. Bodies that have moved
+apart never share a motion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keypoint_core.tracking.rigid_motion import Motion, MotionSettings, errors, fit
+from keypoint_core.types import Float64
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ConsensusSettings:
+    """What counts as moving together.
+
+    Attributes:
+        agree: a point agrees with a motion up to this error [px].
+        part: beyond this one it has parted from its body [px].
+        fewest: points that a motion takes to be fitted, and to say anything about others.
+        found: points that found a new body; four can agree on a rigid motion by chance.
+        patch: points of a part of a body, neighbours at the start, whose motion is tried for all of it.
+        seeds: such parts tried.
+        quorum: share of a body's points that must agree after the quick fit; else a wider one is tried.
+        neighbours: a hidden point goes with most of that many, nearest to it at the start, when a new body is founded.
+        motion: of the fit.
+    """
+
+    agree: float = 1.5
+    part: float = 3.0
+    fewest: int = 3
+    found: int = 5
+    patch: int = 6
+    seeds: int = 5
+    quorum: float = 0.8
+    neighbours: int = 3
+    motion: MotionSettings = field(default_factory=MotionSettings)
+
+
+@dataclass
+class Cloud:
+    """What is known of N points from the frame they were added in; `body` changes, the rest does not.
+
+    Attributes:
+        points: [N, 3] in the optical frame of that frame [m].
+        group: [N] points added together share a number; only these have a common motion since then.
+        body: [N] number of the body each is on.
+    """
+
+    points: Float64
+    group: NDArray[np.int32]
+    body: NDArray[np.int32]
+
+
+class Bodies:
+    """The bodies of a cloud of points and how each has moved since the points were added.
+
+    Args:
+        settings: see there.
+        focal: length [px].
+    """
+
+    def __init__(self, settings: ConsensusSettings, focal: float) -> None:
+        self._settings, self._focal = settings, focal
+        self._motions: dict[int, Motion] = {}
+        self._groups: dict[int, int] = {}
+
+    def open(self, group: int) -> int:
+        """A new body that has not moved; returns its number."""
+        body = len(self._motions) and max(self._motions) + 1
+        self._motions[body], self._groups[body] = Motion.none(), group
+        return body
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(list(self._motions))
+
+    def motion(self, body: int) -> Motion:
+        """Of one body."""
+        return self._motions[body]
+
+    def put(self, body: int, motion: Motion) -> None:
+        """Where a body was found again."""
+        self._motions[body] = motion
+
+    def of_group(self, group: int) -> list[int]:
+        """The bodies that points of a group can be on."""
+        return [body for body, owner in self._groups.items() if owner == group]
+
+    def update(self, cloud: Cloud, rays: Float64, good: Flags) -> None:
+        """Fits the motions to where points are seen, and sorts the points that part from their body.
+
+        Args:
+            cloud: the points; its bodies change.
+            rays: [N, 2] (x / z, y / z) along which the points are seen.
+            good: [N] which of them count.
+        """
+        for body in list(self._motions):
+            members = np.flatnonzero(good & (cloud.body == body))
+            if len(members) >= self._settings.fewest:
+                self._motions[body] = self._fit(self._motions[body], cloud.points[members], rays[members])
+        for group in sorted(set(self._groups.values())):
+            self._merge(cloud, rays, good & (cloud.group == group), group)
+            self._sort(cloud, rays, good & (cloud.group == group), group)
+        self._close(cloud)
+
+    def errors(self, cloud: Cloud, rays: Float64) -> Float64:
+        """[N] distance of each point from where its body's motion puts it [px]."""
+        result = np.empty(len(cloud.body))
+        for body, motion in self._motions.items():
+            on = cloud.body == body
+            result[on] = errors(motion, cloud.points[on], rays[on], self._focal)
+        return result
+
+    def support(self, cloud: Cloud, agreeing: Flags) -> NDArray[np.int64]:
+        """[N] how many others on the same body agree with its motion."""
+        count = np.bincount(cloud.body[agreeing], minlength=max(self._motions, default=0) + 1)
+        result: NDArray[np.int64] = count[cloud.body] - agreeing
+        return result
+
+    def moved(self, cloud: Cloud) -> Float64:
+        """[N, 3] where the bodies' motions put the points [m]."""
+        result = np.empty_like(cloud.points)
+        for body, motion in self._motions.items():
+            on = cloud.body == body
+            result[on] = motion.apply(cloud.points[on])
+        return result
+
+    def _fit(self, motion: Motion, points: Float64, rays: Float64) -> Motion:
+        """From near the last motion; where too few agree with that, also from far and from parts of the body.
+
+        A fit to all points of two bodies that begin to part lies between them; one to neighbours lies on either.
+        """
+        settings = self._settings.motion
+        quick = fit(motion, points, rays, self._focal, settings, wide=3.0)
+        if self._votes(quick, points, rays) >= self._settings.quorum * len(points):
+            return quick
+        guesses = [quick, fit(motion, points, rays, self._focal, settings)]
+        if len(points) > self._settings.patch:
+            away = np.linalg.norm(points[:, None] - points, axis=2)
+            for seed in np.unique(np.linspace(0, len(points) - 1, self._settings.seeds).astype(int)):
+                near = np.argsort(away[seed], kind="stable")[: self._settings.patch]
+                part = fit(motion, points[near], rays[near], self._focal, settings)
+                guesses.append(fit(part, points, rays, self._focal, settings, wide=self._settings.agree))
+        return max(guesses, key=lambda guess: self._score(guess, points, rays))
+
+    def _votes(self, motion: Motion, points: Float64, rays: Float64) -> int:
+        return int((errors(motion, points, rays, self._focal) <= self._settings.agree).sum())
+
+    def _score(self, motion: Motion, points: Float64, rays: Float64) -> float:
+        """Votes, each the less worth the less it agrees (Torr and Zisserman, 2000)."""
+        share = errors(motion, points, rays, self._focal) / self._settings.agree
+        return float(np.maximum(1 - share**2, 0.0).sum())
+
+    def _merge(self, cloud: Cloud, rays: Float64, good: Flags, group: int) -> None:
+        """A body all of whose points agree with the motion of a larger one is a part of that, as far as can be seen."""
+        sizes = {body: int((good & (cloud.body == body)).sum()) for body in self.of_group(group)}
+        order = sorted(sizes, key=lambda body: sizes[body])
+        for i, small in enumerate(order):
+            members = np.flatnonzero(good & (cloud.body == small))
+            for large in order[:i:-1]:
+                off = errors(self._motions[large], cloud.points[members], rays[members], self._focal)
+                if len(members) and off.max() <= self._settings.agree:
+                    cloud.body[cloud.body == small] = large
+                    break
+
+    def _sort(self, cloud: Cloud, rays: Float64, good: Flags, group: int) -> None:
+        """Lets points that part from their body join another one of the group, or found one."""
+        apart = np.flatnonzero(good & (self.errors(cloud, rays) > self._settings.part))
+        for body in self.of_group(group):
+            if len(apart) == 0:
+                return
+            fits = errors(self._motions[body], cloud.points[apart], rays[apart], self._focal) <= self._settings.agree
+            cloud.body[apart[fits]] = body
+            apart = apart[~fits]
+        if len(apart) >= self._settings.found:
+            self._found(cloud, rays, apart, group)
+
+    def _found(self, cloud: Cloud, rays: Float64, apart: NDArray[np.intp], group: int) -> None:
+        """Opens a body for the largest number of stray points that agree, if they are enough."""
+        points, seen = cloud.points[apart], rays[apart]
+        away = np.linalg.norm(points[:, None] - points, axis=2)
+        best, votes = Motion.none(), 0
+        for seed in range(len(apart)):
+            near = np.argsort(away[seed], kind="stable")[: self._settings.found]
+            before = self._motions[int(cloud.body[apart[seed]])]
+            motion = fit(before, points[near], seen[near], self._focal, self._settings.motion, wide=40.0)
+            if self._votes(motion, points, seen) > votes:
+                best, votes = motion, self._votes(motion, points, seen)
+        if votes < self._settings.found:
+            return
+        body = self.open(group)
+        self._motions[body] = self._fit(best, points, seen)
+        joined = apart[errors(self._motions[body], points, seen, self._focal) <= self._settings.part]
+        cloud.body[joined] = body
+
+    def adopt(self, cloud: Cloud, hidden: Flags) -> None:
+        """Hidden points go with the body that most of their nearest visible neighbours at the start are on."""
+        for group in set(self._groups.values()):
+            lost, seen = (np.flatnonzero(flags & (cloud.group == group)) for flags in (hidden, ~hidden))
+            if len(self.of_group(group)) < 2 or len(seen) < self._settings.neighbours:
+                continue
+            away = np.linalg.norm(cloud.points[lost][:, None] - cloud.points[seen], axis=2)
+            near = np.argsort(away, axis=1, kind="stable")[:, : self._settings.neighbours]
+            names = np.sort(cloud.body[seen[near]], axis=1)
+            middle = names[:, self._settings.neighbours // 2]
+            most = (names == middle[:, None]).sum(axis=1) * 2 > self._settings.neighbours
+            cloud.body[lost[most]] = middle[most]
+
+    def _close(self, cloud: Cloud) -> None:
+        """Forgets bodies that no point is on, but for the first one of a group that has points."""
+        for body in [b for b in self._motions if not (cloud.body == b).any()]:
+            if self.of_group(self._groups[body])[0] != body or not (cloud.group == self._groups[body]).any():
+                del self._motions[body], self._groups[body]
