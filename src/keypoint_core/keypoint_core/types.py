@@ -105,6 +105,7 @@ class Keypoints:
         confidence: [N] float32 in 0..1.
         status: [N] uint8, of `KeypointStatus`.
         points: [N, 3] float32 [m] in the colour optical frame, NaN where unknown.
+        camera_pose: [4, 4] that optical frame in the arm's base frame, at this exposure; None where nobody knows it.
     """
 
     stamp: int
@@ -113,6 +114,7 @@ class Keypoints:
     confidence: Float32
     status: NDArray[np.uint8]
     points: Float32
+    camera_pose: Float64 | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -123,6 +125,8 @@ class Keypoints:
             )
         if not np.isfinite(self.pixels).all():
             raise InputError("keypoints: pixels must be finite; mark a keypoint LOST and keep its last pixel instead")
+        if self.camera_pose is not None and self.camera_pose.shape != (4, 4):
+            raise InputError(f"keypoints: camera_pose must be [4, 4] or None, got {self.camera_pose.shape}")
 
     def __len__(self) -> int:
         return len(self.ids)

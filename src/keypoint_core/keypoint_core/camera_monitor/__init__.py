@@ -1,0 +1,1 @@
+"""Where the camera is, and whether somebody moved it."""
