@@ -7,20 +7,23 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import cv2
+from geometry_msgs.msg import PoseStamped
 from keypoint_interfaces.msg import Keypoints as KeypointsMsg
 from keypoint_interfaces.msg import StageTiming
 from keypoint_interfaces.srv import StartTracking
 from std_srvs.srv import Trigger
 
+from keypoint_core.camera_monitor.monitor import MODES, CameraMonitor
 from keypoint_core.errors import InputError
+from keypoint_core.geometry.pose import Pose
 from keypoint_core.parameters import parameter
 from keypoint_core.tracking import TRACKERS
 from keypoint_core.tracking.session import TrackingSession
 from keypoint_core.types import Frame, Keypoints
-from keypoint_ros.conversions import from_keypoints, to_keypoints
+from keypoint_ros.conversions import from_keypoints, from_pose, to_keypoints
 from keypoint_ros.frames import FrameSubscriber, ReceivedFrame
 from keypoint_ros.node import KeypointNode, run
-from keypoint_ros.qos import PUBLISH_STREAM
+from keypoint_ros.qos import LATCHED, PUBLISH_STREAM
 from keypoint_ros.timing import TimingPublisher
 from keypoint_ros.worker import LatestWorker
 
@@ -34,18 +37,29 @@ class TrackerParameters:
         30, "frames kept, so that a track can start in the past", unit="frames", minimum=1, maximum=300
     )
     depth: bool = parameter(True, "wait for registered depth and lift keypoints to 3D")
+    camera_pose: tuple[float, ...] = parameter(
+        (0.0,) * 7,
+        "calibrated camera: its colour optical frame in the arm's base frame, x y z [m] and quaternion x y z w; all 0: "
+        "what comes on camera/pose, if anything",
+    )
+    camera_monitor: str = parameter(
+        "watch",
+        "a camera that is moved during a trial: off, watch (say so) or follow (also go on from its new pose)",
+        choices=MODES,
+    )
 
 
 @dataclass(frozen=True)
 class _Start:
-    """Keypoints to start on, their frame, and the frames since."""
+    """Keypoints to start on, their frame, and the frames since; the camera's calibration, if it is a new one."""
 
     keypoints: Keypoints
     frames: tuple[ReceivedFrame, ...]
+    calibration: Pose | None
 
 
 class TrackerNode(KeypointNode):
-    """Topic perception/keypoints, services ~/start and ~/reset."""
+    """Topic perception/keypoints, services ~/start and ~/reset; listens to camera/pose as well as to the camera."""
 
     Parameters = TrackerParameters
 
@@ -57,17 +71,25 @@ class TrackerNode(KeypointNode):
         self._wanted = False
         self._newest = -1  # stamp of the frame tracked last [ns]
         self._message: KeypointsMsg | None = None
+        self._calibration: Pose | None = None  # since the last start
+        self._said = ""
         self._publisher = self.create_publisher(KeypointsMsg, "perception/keypoints", PUBLISH_STREAM)
         self._timing = TimingPublisher(self, StageTiming.TRACKER)
         depth, lockstep = self.parameters.depth, self.lockstep
         self._camera = FrameSubscriber(self, self._on_frame, self.report, depth, lockstep, self._on_repeat)
+        self.create_subscription(PoseStamped, "camera/pose", self._on_camera_pose, LATCHED)
         self.create_service(StartTracking, "~/start", self._start)
         self.create_service(Trigger, "~/reset", self._reset)
 
     def configure(self) -> None:
         """Loads the tracker."""
         cv2.setNumThreads(1)
-        self._session = TrackingSession(TRACKERS.create(self.parameters.backend))
+        p = self.parameters
+        self._session = TrackingSession(TRACKERS.create(p.backend), CameraMonitor(p.camera_monitor))
+        if len(p.camera_pose) != 7:
+            raise InputError(f"parameter 'camera_pose' needs x y z and a quaternion x y z w, got {p.camera_pose}")
+        if any(p.camera_pose):
+            self._calibration = Pose(p.camera_pose[:3], p.camera_pose[3:])
 
     def activate(self) -> None:
         """Starts the worker."""
@@ -91,6 +113,13 @@ class TrackerNode(KeypointNode):
         if self._wanted and self._worker is not None:
             self._worker.submit(received)
 
+    def _on_camera_pose(self, message: PoseStamped) -> None:
+        """A calibration counts from the next start on."""
+        try:
+            self._calibration = from_pose(message)
+        except InputError as error:
+            self.report(f"camera/pose: {error}")
+
     def _on_repeat(self, stamp: int) -> None:
         """Lockstep sends a frame again when nothing came of it: whoever missed our answer gets it again."""
         if self._wanted and self._message is not None and stamp == self._newest:
@@ -111,7 +140,8 @@ class TrackerNode(KeypointNode):
             return response
         self._wanted = True
         frames = tuple(received for stamp, received in self._ring.items() if stamp >= keypoints.stamp)
-        self._worker.submit(_Start(keypoints, frames))
+        calibration, self._calibration = self._calibration, None
+        self._worker.submit(_Start(keypoints, frames, calibration))
         return response
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -132,6 +162,8 @@ class TrackerNode(KeypointNode):
         if self._session is None:
             return
         self._session.reset()
+        if start.calibration is not None:
+            self._session.calibrate(start.calibration.matrix)
         began = time.perf_counter()
         first = start.frames[0]
         self._publish(self._session.start(first.frame, start.keypoints), first, began)
@@ -152,6 +184,18 @@ class TrackerNode(KeypointNode):
         self._publisher.publish(self._message)
         self._timing.publish(frame.stamp, received.received, compute)
         self.diagnostics.tick("keypoints")
+        self._tell_of_camera()
+
+    def _tell_of_camera(self) -> None:
+        """A moved camera stays in the diagnostics until it is calibrated anew; the log has it once."""
+        words = self._session.camera_report if self._session is not None else ""
+        if words:
+            self.diagnostics.warn(words)
+        elif self._said:
+            self.diagnostics.ok()
+        if words and not self._said:
+            self.get_logger().warning(words)
+        self._said = words
 
 
 def main() -> None:

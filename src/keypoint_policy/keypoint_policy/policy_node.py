@@ -15,7 +15,9 @@ from trajectory_msgs.msg import JointTrajectory
 
 from keypoint_core.checkpoint import Checkpoint, load_checkpoint
 from keypoint_core.errors import InputError
+from keypoint_core.geometry.view import TrainingView
 from keypoint_core.parameters import parameter
+from keypoint_core.pipeline import training_view
 from keypoint_core.protocols import Policy
 from keypoint_core.states import StateHistory
 from keypoint_core.types import Keypoints, Observation
@@ -35,6 +37,9 @@ class PolicyParameters:
     checkpoint: str = parameter("", "folder of the checkpoint, absolute or relative to the models folder")
     gripper: str = parameter("", "name of the gripper's joint in joint_states; empty: none")
     camera_rate: float = parameter(15.0, "rate of the camera", unit="1/s", minimum=1.0, maximum=120.0)
+    reproject: bool = parameter(
+        True, "move keypoints into the view that the policy was trained for, where the camera's pose is known"
+    )
     threads: int = parameter(1, "threads of the network; more than one may change the last bit", minimum=1, maximum=16)
 
 
@@ -47,6 +52,7 @@ class PolicyNode(KeypointNode):
         super().__init__("policy")
         self._checkpoint: Checkpoint | None = None
         self._policy: Policy | None = None
+        self._view: TrainingView | None = None
         self._worker: LatestWorker[tuple[Keypoints, int]] | None = None
         self._states = StateHistory()
         self._waiting: deque[tuple[Keypoints, int]] = deque(maxlen=30)
@@ -65,6 +71,7 @@ class PolicyNode(KeypointNode):
         self._checkpoint = load_checkpoint(self.parameters.checkpoint)
         self._checkpoint.require_rate(self.parameters.camera_rate)
         self._policy = self._checkpoint.load_policy()
+        self._view = training_view(self._checkpoint) if self.parameters.reproject else None
 
     def activate(self) -> None:
         """Starts the worker."""
@@ -117,13 +124,26 @@ class PolicyNode(KeypointNode):
         began = time.perf_counter()
         if self._fresh:
             self._policy.reset()
+            if self._view is not None:
+                self._view.reset()
             self._fresh = False
+        if self._view is not None:
+            keypoints = self._in_training_view(self._view, keypoints)
         chunk = self._policy.act(Observation(keypoints, self._states.at(keypoints.stamp)))
         compute = time.perf_counter() - began
         self._action = to_trajectory(chunk, self._checkpoint.card.joints, self.parameters.gripper, COMMANDER)
         self._publisher.publish(self._action)
         self._timing.publish(keypoints.stamp, received, compute)
         self.diagnostics.tick("actions")
+
+    def _in_training_view(self, view: TrainingView, keypoints: Keypoints) -> Keypoints:
+        """Says once per trial when it changes something."""
+        before = view.moved
+        keypoints = view.apply(keypoints)
+        if view.moved and not before:
+            self.get_logger().info("the camera stands elsewhere than in the training: keypoints are reprojected")
+            self.diagnostics.count("trials with another camera pose")
+        return keypoints
 
 
 def main() -> None:

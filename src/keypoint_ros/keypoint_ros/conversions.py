@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
 from keypoint_interfaces.msg import Keypoints as KeypointsMsg
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from keypoint_core.errors import InputError
+from keypoint_core.geometry.pose import Pose
 from keypoint_core.types import SECOND, ActionChunk, Float64, Intrinsics, Keypoints, RobotState
 
 _DEPTH_MILLIMETRES = ("16UC1", "mono16")
@@ -145,11 +147,13 @@ def to_keypoints(keypoints: Keypoints, frame_id: str, size: tuple[int, int]) -> 
     message.status = array("B", keypoints.status.tolist())
     if not np.isnan(keypoints.points).all():
         message.x, message.y, message.z = (_floats(keypoints.points[:, axis]) for axis in range(3))
+    if keypoints.camera_pose is not None:
+        message.camera_pose = keypoints.camera_pose.ravel()
     return message
 
 
 def from_keypoints(message: KeypointsMsg) -> Keypoints:
-    """Keypoints dataclass; raises InputError when lengths differ or pixels are not finite."""
+    """Keypoints dataclass; raises InputError when lengths differ, or pixels or the camera's pose are not what they say."""
     n = len(message.ids)
     lengths = [len(values) for values in (message.u, message.v, message.confidence, message.status)]
     depths = [len(values) for values in (message.x, message.y, message.z)]
@@ -167,7 +171,23 @@ def from_keypoints(message: KeypointsMsg) -> Keypoints:
         confidence=np.array(message.confidence, dtype=np.float32),
         status=np.array(message.status, dtype=np.uint8),
         points=points,
+        camera_pose=_camera_pose(message),
     )
+
+
+def to_pose(pose: Pose, stamp: int, frame_id: str) -> PoseStamped:
+    """PoseStamped of a pose in the frame `frame_id`."""
+    message = PoseStamped(header=to_header(stamp, frame_id))
+    place, turn = message.pose.position, message.pose.orientation
+    place.x, place.y, place.z = pose.position
+    turn.x, turn.y, turn.z, turn.w = pose.quaternion
+    return message
+
+
+def from_pose(message: PoseStamped) -> Pose:
+    """Pose, with the very numbers of the message; raises InputError where they are none."""
+    place, turn = message.pose.position, message.pose.orientation
+    return Pose((place.x, place.y, place.z), (turn.x, turn.y, turn.z, turn.w))
 
 
 def to_joint_state(state: RobotState, joints: Sequence[str], gripper: str, frame_id: str) -> JointState:
@@ -235,6 +255,17 @@ def from_trajectory(message: JointTrajectory, joints: Sequence[str], gripper: st
     grip = table[:, rows[gripper]] if gripper in rows else np.full(len(table), math.nan)
     positions = table[:, [rows[name] for name in joints]]
     return ActionChunk(from_stamp(message.header.stamp), dt / SECOND, positions, grip)
+
+
+def _camera_pose(message: KeypointsMsg) -> Float64 | None:
+    """[4, 4]; None where nobody knows it."""
+    pose = np.array(message.camera_pose, dtype=np.float64).reshape(4, 4)
+    if not pose.any():
+        return None
+    turn = pose[:3, :3]
+    if not np.isfinite(pose).all() or np.abs(turn @ turn.T - np.eye(3)).max() > 1e-6 or (pose[3] != (0, 0, 0, 1)).any():
+        raise InputError(f"keypoints message: camera_pose must be a rigid transform or all 0, got {pose.tolist()}")
+    return pose
 
 
 def _floats(values: np.ndarray) -> array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from keypoint_core.arms.motion import ChunkFollower
 from keypoint_core.errors import InputError
+from keypoint_core.geometry.pose import Pose
 from keypoint_core.types import SECOND, ActionChunk, Intrinsics, Keypoints, RobotState
 from keypoint_ros import conversions as convert
 
@@ -178,6 +180,39 @@ class TestKeypoints:
         message = KeypointsMsg(ids=[1], confidence=[1.0], status=[0], u=[value], v=[1.0])
         with pytest.raises(InputError, match="finite"):
             convert.from_keypoints(message)
+
+    @given(turn=st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1))
+    def test_the_camera_pose_comes_back_bit_for_bit(self, turn: tuple[float, float, float, float]) -> None:
+        pose = Pose((0.1, -0.2, 0.3), turn).matrix
+        keypoints = replace(make_keypoints(3, 0, "all"), camera_pose=pose)
+        found = convert.from_keypoints(convert.to_keypoints(keypoints, "camera", (640, 480)))
+        np.testing.assert_array_equal(found.camera_pose, pose)
+
+    def test_an_unknown_camera_pose_stays_unknown(self) -> None:
+        assert convert.from_keypoints(convert.to_keypoints(make_keypoints(3, 0, "all"), "", (1, 1))).camera_pose is None
+        assert convert.from_keypoints(KeypointsMsg()).camera_pose is None
+
+    @pytest.mark.parametrize("pose", [np.ones((4, 4)), np.diag([2.0, 1, 1, 1]), np.diag([1.0, 1, np.nan, 1])])
+    def test_a_camera_pose_that_is_none_is_refused(self, pose: np.ndarray) -> None:
+        message = convert.to_keypoints(make_keypoints(3, 0, "all"), "", (1, 1))
+        message.camera_pose = pose.ravel()
+        with pytest.raises(InputError, match="rigid transform"):
+            convert.from_keypoints(message)
+
+
+class TestPoses:
+    @given(numbers=st.tuples(*[st.floats(-10, 10)] * 7).filter(lambda n: any(n[3:])))
+    def test_they_come_back_bit_for_bit(self, numbers: tuple[float, ...]) -> None:
+        pose = Pose(numbers[:3], numbers[3:])
+        message = convert.to_pose(pose, STAMP, "base")
+        assert convert.from_pose(message) == pose
+        assert message.header.frame_id == "base" and convert.from_stamp(message.header.stamp) == STAMP
+
+    def test_a_quaternion_of_zeros_is_refused(self) -> None:
+        message = convert.to_pose(Pose((0, 0, 0), (0, 0, 0, 1)), STAMP, "base")
+        message.pose.orientation.w = 0.0
+        with pytest.raises(InputError, match="quaternion"):
+            convert.from_pose(message)
 
 
 class TestJointStates:

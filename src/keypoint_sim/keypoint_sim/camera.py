@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from keypoint_core.geometry.pose import Pose
 from keypoint_core.types import Float64, Frame
 from keypoint_sim.disturbances.look import Look
 from keypoint_sim.rendering import Renderer, View, make_gl_context
@@ -62,6 +63,30 @@ def jitter(pose: Float64, rng: np.random.Generator, distance: float = 0.02, degr
     moved[:3, :3] = pose[:3, :3] @ turn
     moved[:3, 3] += rng.uniform(-distance, distance, 3)
     return moved
+
+
+def calibrated(
+    pose: Float64,
+    base: tuple[float, float, float],
+    rng: np.random.Generator,
+    distance: float = 0.002,
+    degrees: float = 0.15,
+) -> Pose:
+    """What a calibration makes of a camera's pose: in the arm's base frame, a little wrong.
+
+    Args:
+        pose: [4, 4] true optical frame in the world.
+        base: of the arm in the world [m], axes parallel to the world's.
+        rng: chooses the error.
+        distance, degrees: length of the error in position [m] and in angle, in a random direction; what hand-eye
+            calibration with a good board leaves.
+    """
+    directions = rng.normal(size=(2, 3))
+    shift, axis = directions / np.linalg.norm(directions, axis=1)[:, None]
+    found = pose.copy()
+    found[:3, 3] += shift * distance - np.array(base)
+    found[:3, :3] = pose[:3, :3] @ Rotation.from_rotvec(axis * np.deg2rad(degrees)).as_matrix()
+    return Pose.from_matrix(found)
 
 
 class SnapshotCamera:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from keypoint_core.arms.controller import ArmController
 from keypoint_core.errors import CorrespondenceError
 from keypoint_core.pipeline import Pipeline
-from keypoint_core.types import ActionChunk, ArmMode, Keypoints
+from keypoint_core.types import ActionChunk, ArmMode, Float64, Keypoints
 from keypoint_sim.tasks.base import Outcome, TaskStatus
 from keypoint_sim.world import SceneInfo, World
 
@@ -37,7 +37,13 @@ class Episode:
 
 
 def run_episode(
-    world: World, pipeline: Pipeline, controller: ArmController, seed: int, condition: str, latency: int = 0
+    world: World,
+    pipeline: Pipeline,
+    controller: ArmController,
+    seed: int,
+    condition: str,
+    latency: int = 0,
+    calibrated: bool = True,
 ) -> Episode:
     """Runs one episode to its end.
 
@@ -47,15 +53,17 @@ def run_episode(
         controller: of the arm.
         seed, condition: of the scene.
         latency: frames between an exposure and the command that derives from it.
+        calibrated: whether the pipeline is told the world's calibration of the camera.
     """
     episode = Episode(world.reset(seed, condition), world.status())
+    camera_pose = world.calibration().matrix if calibrated else None
     controller.reset()
     controller.engage(COMMANDER, world.stamp)
     waiting: deque[ActionChunk] = deque()
     while world.status().outcome == Outcome.RUNNING:
         if world.frame_due:
             try:
-                waiting.append(_perceive(world, pipeline, episode))
+                waiting.append(_perceive(world, pipeline, episode, camera_pose))
             except CorrespondenceError as error:
                 episode.status = TaskStatus(Outcome.FAILURE, f"not located: {error}", 0.0)
                 return episode
@@ -72,10 +80,10 @@ def run_episode(
     return episode
 
 
-def _perceive(world: World, pipeline: Pipeline, episode: Episode) -> ActionChunk:
+def _perceive(world: World, pipeline: Pipeline, episode: Episode, camera_pose: Float64 | None) -> ActionChunk:
     """One frame through the pipeline."""
     frame, state = world.capture(), world.state()
-    keypoints = pipeline.track(frame) if episode.keypoints else pipeline.start(frame)
+    keypoints = pipeline.track(frame) if episode.keypoints else pipeline.start(frame, camera_pose)
     if not episode.keypoints:
         episode.located = int(keypoints.visible.sum())
     episode.keypoints.append(keypoints)

@@ -27,6 +27,8 @@ class Stream(IntEnum):
     EXPOSURES = 12
     CLUTTER = 13
     STATE = 14
+    CALIBRATION = 15
+    BUMP = 16
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:

@@ -1,6 +1,6 @@
 """The simulation plays camera and robot underneath the same graph that runs on the real ones.
 
-Topics out: camera/*, sim/feedback, task/status, timing, /clock (lockstep). In: sim/command. Service: ~/reset.
+Topics out: camera/* (and camera/pose, as calibrated), sim/feedback, task/status, timing, /clock (lockstep). In: sim/command. Service: ~/reset.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+from geometry_msgs.msg import PoseStamped
 from keypoint_interfaces.msg import SimCommand, SimFeedback, StageTiming
 from keypoint_interfaces.msg import TaskStatus as TaskStatusMsg
 from keypoint_interfaces.srv import ResetWorld
@@ -18,7 +19,7 @@ from rosgraph_msgs.msg import Clock
 from keypoint_core.errors import KeypointError
 from keypoint_core.types import ArmCommand, ArmMode, Frame
 from keypoint_ros.camera import CameraPublisher
-from keypoint_ros.conversions import from_stamp, to_header, to_stamp
+from keypoint_ros.conversions import from_stamp, to_header, to_pose, to_stamp
 from keypoint_ros.node import KeypointNode, run
 from keypoint_ros.qos import LATCHED, SUBSCRIBE_STREAM_LOSSLESS
 from keypoint_ros.timing import TimingPublisher
@@ -73,6 +74,7 @@ class SimNode(KeypointNode):
         self._status = self.create_publisher(TaskStatusMsg, "task/status", LATCHED)
         self._clock_publisher = self.create_publisher(Clock, "/clock", 1)
         self._camera = CameraPublisher(self)
+        self._calibration = self.create_publisher(PoseStamped, "camera/pose", LATCHED)
         self._timing = TimingPublisher(self, StageTiming.CAMERA)
         self.create_subscription(SimCommand, "sim/command", self._on_command, SUBSCRIBE_STREAM_LOSSLESS)
         self.create_service(ResetWorld, "~/reset", self._reset)
@@ -87,6 +89,7 @@ class SimNode(KeypointNode):
 
     def activate(self) -> None:
         """Starts the clock."""
+        self._tell_calibration()
         self._stepping = True
         self._render_worker = LatestWorker(
             "render", self._render, self.failed, lambda: self.diagnostics.count("frames dropped")
@@ -143,7 +146,14 @@ class SimNode(KeypointNode):
         self._epoch, self._tick, self._command = epoch, self._tick + 1, None
         self._rule.reset()
         self._told = Outcome.RUNNING
+        self._tell_calibration()
         self._changed.notify_all()
+
+    def _tell_calibration(self) -> None:
+        """Where the camera was found to stand before the trial, by whoever calibrates it."""
+        if self.parameters.publish_camera:
+            base = f"{self._world.robot.name}_base"
+            self._calibration.publish(to_pose(self._world.calibration(), self._stamp(), base))
 
     @property
     def _frame_due(self) -> bool:

@@ -1,6 +1,6 @@
 """The simulated world: steps physics, reads the arm, takes pictures.
 
-What a deployed system may see is `state` (RobotState) and `capture` (Frame). `status`, `expert`, `tracks`, `attach` and
+What a deployed system may see is `state` (RobotState), `capture` (Frame) and `calibration`. `status`, `expert`, `tracks`, `attach` and
 the pose in `SceneInfo` are privileged: for training, judging and reports.
 """
 
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.errors import InputError
+from keypoint_core.geometry.pose import Pose
 from keypoint_core.types import ArmCommand, Float64, Frame, RobotState
-from keypoint_sim.camera import Snapshot, SnapshotCamera, jitter, look_at
+from keypoint_sim.camera import Snapshot, SnapshotCamera, calibrated, jitter, look_at
 from keypoint_sim.disturbances import (
     REFERENCE,
     DisturbanceSettings,
@@ -105,14 +106,15 @@ class World:
         rng = generator(seed, Stream.POSE)
         poses = self.task.sample(rng) if poses is None else self.task.check(poses)
         self._scenario = scenario = sample_scenario(condition, self._survey(seed, poses))
-        self.camera_pose = self._stand if scenario.camera is None else scenario.camera
+        self.camera_pose = np.array(self._stand if scenario.camera is None else scenario.camera)
+        self._calibration = calibrated(self.camera_pose, self.robot.base, generator(seed, Stream.CALIBRATION))
         self._seed, self._tick = seed, 0
         model = self._models.get(scenario.additions)
         if model is not self.model:
             self._use(model)
         self._put(self.data, poses, seed, scenario)
         self.task.reset(self.data)
-        stage = Stage(self.model, self.data, self.task, self.robot)
+        stage = Stage(self.model, self.data, self.task, self.robot, self.camera_pose)
         self._events: list[Running] = [event.begin(stage) for event in scenario.events]
         self._status = TaskStatus(Outcome.RUNNING)
         return SceneInfo(seed, condition.lower(), tuple((float(x), float(y), float(yaw)) for x, y, yaw in poses))
@@ -137,6 +139,14 @@ class World:
             data.qfrc_actuator[arm.dof],
             float(data.qpos[arm.gripper_qpos]),
         )
+
+    def calibration(self) -> Pose:
+        """The camera in the arm's base frame, as somebody measured it before the trial: with a small error.
+
+        A laboratory calibrates its camera as well, so this is nothing that only a simulator knows. What becomes of the
+        camera during the trial is not in it.
+        """
+        return self._calibration
 
     def step(self, command: ArmCommand) -> None:
         """One control tick under position servos with velocity feed-forward; a NaN gripper keeps its last target.
@@ -163,7 +173,7 @@ class World:
         """What a picture of the present moment needs."""
         data, look = self.data, self._scenario.look_at(self.stamp * 1e-9)
         state = (data.qpos.copy(), _mocap(data))
-        return Snapshot(self.stamp, self._seed, self._tick, self.model, *state, look, self.camera_pose)
+        return Snapshot(self.stamp, self._seed, self._tick, self.model, *state, look, self.camera_pose.copy())
 
     def capture(self, snapshot: Snapshot | None = None) -> Frame:
         """Colour and registered depth with the sensor's failures; a function of the snapshot alone.

@@ -80,6 +80,7 @@ def test_each_disturbance_changes_what_it_should_and_nothing_else(world: World) 
         "camera": {"camera"},
         "occluder": {"events"},
         "nudge": {"events"},
+        "bump": {"events"},
     }
     for name, expected in changed.items():
         assert world.reset(7, name).poses == poses

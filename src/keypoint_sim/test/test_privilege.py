@@ -26,11 +26,13 @@ PRIVILEGED = ("keypoint_sim", "keypoint_training")
 # Who puts up scenes and hears verdicts is the trial, which does not act.
 VERDICTS = {"TaskStatus", "ResetWorld"}
 # What the simulated sensors put into the graph. A new field or topic must be argued for here.
+# camera_pose and camera/pose: where the camera stood before the trial, with the error of a calibration, as any laboratory
+# measures it. What happens to the camera later is only known from pictures.
 SEEN = {
     Frame: {"stamp", "color", "depth", "intrinsics", "frame_id"},
     Intrinsics: {"width", "height", "fx", "fy", "cx", "cy", "distortion"},
     RobotState: {"stamp", "position", "velocity", "effort", "gripper", "awaits"},
-    Keypoints: {"stamp", "ids", "pixels", "confidence", "status", "points"},
+    Keypoints: {"stamp", "ids", "pixels", "confidence", "status", "points", "camera_pose"},
     Observation: {"keypoints", "state"},
 }
 MESSAGES = {
@@ -38,7 +40,7 @@ MESSAGES = {
     "StageTiming": {"header", "stage", "received", "finished", "compute"},
     "TaskStatus": {"header", "seed", "outcome", "reason", "elapsed"},
 }
-TOPICS = {"sim/feedback", "task/status", "/clock"}
+TOPICS = {"sim/feedback", "task/status", "/clock", "camera/pose"}
 
 
 def sources(package: str) -> list[Path]:

@@ -24,11 +24,12 @@ from rich.progress import track
 
 from keypoint_core.arms.description import DEFAULT_ROBOT, load_arm, robot_name
 from keypoint_core.arms.parameters import ArmParameters, make_controller
+from keypoint_core.camera_monitor.monitor import MODES, CameraMonitor
 from keypoint_core.checkpoint import checkpoint_of_robot, load_checkpoint, models_folder, require_trained
 from keypoint_core.correspondence import CORRESPONDENCES
 from keypoint_core.errors import KeypointError
 from keypoint_core.parameters import read_parameters
-from keypoint_core.pipeline import Pipeline
+from keypoint_core.pipeline import Pipeline, training_view
 from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.statistics import percentiles_ms, wilson_interval
 from keypoint_core.tracking import TRACKERS
@@ -58,6 +59,9 @@ class EvaluationRequest:
         frame_jitter: longest time that an exposure comes late [s].
         frame_drop: probability that a frame is lost.
         textures_dir, objects_dir: folders of pictures and of objects for the disturbances; empty for none.
+        reproject: whether the calibrated pose of the camera is known, so that keypoints are moved into the view of the
+            training.
+        camera_monitor: a mode of the camera monitor.
     """
 
     task: str
@@ -71,6 +75,8 @@ class EvaluationRequest:
     frame_drop: float = 0.0
     textures_dir: str = ""
     objects_dir: str = ""
+    reproject: bool = True
+    camera_monitor: str = "watch"
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,8 @@ class Evaluator:
             CORRESPONDENCES.create(request.correspondence, reference),
             TRACKERS.create(request.tracker),
             checkpoint.load_policy(),
+            training_view(checkpoint),
+            CameraMonitor(request.camera_monitor),
         )
         parameters = read_parameters(ArmParameters, config_folder() / "robots" / f"{request.robot}.yaml", "arm")
         self._controller = make_controller(arm, parameters)
@@ -118,7 +126,10 @@ class Evaluator:
     def episode(self, seed: int) -> Episode:
         """Runs the scene of one seed."""
         request = self._request
-        return run_episode(self._world, self._pipeline, self._controller, seed, request.condition, request.latency)
+        world, pipeline, controller = self._world, self._pipeline, self._controller
+        return run_episode(
+            world, pipeline, controller, seed, request.condition, request.latency, calibrated=request.reproject
+        )
 
     def run(self, seed: int) -> EpisodeResult:
         """Runs the scene of one seed and sums it up."""
@@ -186,6 +197,8 @@ def report(request: EvaluationRequest, results: list[EpisodeResult], folder: Pat
         failures=dict(failures),
         correspondence=request.correspondence,
         tracker=request.tracker,
+        reproject=request.reproject,
+        camera_monitor=request.camera_monitor,
         imposed_latency_frames=request.latency,
         frame_jitter=request.frame_jitter,
         frame_drop=request.frame_drop,
@@ -212,6 +225,13 @@ def main() -> None:
     parser.add_argument("--latency", type=int, default=0, help="imposed latency in frames")
     parser.add_argument("--frame-jitter", type=float, default=0.0, help="longest delay of an exposure [s]")
     parser.add_argument("--frame-drop", type=float, default=0.0, help="probability that a frame is lost")
+    parser.add_argument(
+        "--reproject",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the camera is calibrated, so that keypoints are moved into the view of the training",
+    )
+    parser.add_argument("--camera-monitor", choices=MODES, default="follow", help="what is done about a moved camera")
     parser.add_argument("--n", type=int, default=100, help="scenes")
     parser.add_argument("--seed", type=int, default=0, help="chooses the scenes")
     parser.add_argument("--workers", type=int, default=2, help="processes")
@@ -229,6 +249,8 @@ def main() -> None:
         args.frame_drop,
         args.textures_dir,
         args.objects_dir,
+        args.reproject,
+        args.camera_monitor,
     )
     seeds = [args.seed * SCENES + i for i in range(args.n)]
     console = make_console()

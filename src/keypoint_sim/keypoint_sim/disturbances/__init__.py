@@ -28,6 +28,7 @@ ORDER = (
     "camera",
     "occluder",
     "nudge",
+    "bump",
 )
 DISTURBANCES = Registry("disturbance", {name: f"keypoint_sim.disturbances.{name}:sample" for name in ORDER})
 PRESETS: dict[str, tuple[str, ...]] = {

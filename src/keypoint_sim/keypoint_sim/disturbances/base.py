@@ -82,17 +82,19 @@ def object_corners(data: mujoco.MjData, joint: str, riders: tuple[str, ...] = ()
 
 @dataclass(frozen=True)
 class Stage:
-    """What an event acts on; only `data` may be changed.
+    """What an event acts on; only `data` and `camera` may be changed, in place.
 
     Attributes:
         model, data: of the scene, put up and at rest.
         task, robot: of the world.
+        camera: [4, 4] optical frame in the world, where the camera really is.
     """
 
     model: mujoco.MjModel
     data: mujoco.MjData
     task: Task
     robot: RobotSpec
+    camera: Float64
 
 
 class LightChange(Protocol):
@@ -138,7 +140,7 @@ class Scenario:
         look: textures and light at the start.
         light_changes: what becomes of them; applied in order.
         distractors: what stands about.
-        camera: disturbed optical frame in the world [4, 4]; None where it should be.
+        camera: disturbed optical frame in the world at the start [4, 4]; None where it should be.
         events: what happens during the trial.
     """
 

@@ -43,6 +43,15 @@ class DisturbanceSettings:
     nudge_when: tuple[float, float] = parameter(
         (0.35, 0.8), "part of the tool's way to it that is left", minimum=0.05, maximum=1.0
     )
+    bump_distance: tuple[float, float] = parameter(
+        (0.02, 0.03), "how far the camera is knocked during the trial", unit="m", minimum=0.0, maximum=0.2
+    )
+    bump_angle: tuple[float, float] = parameter(
+        (2.0, 3.0), "how far it is turned by that", unit="deg", minimum=0.0, maximum=20.0
+    )
+    bump_when: tuple[float, float] = parameter(
+        (0.35, 0.8), "part of the tool's way to the object that is left then", minimum=0.05, maximum=1.0
+    )
 
     def __post_init__(self) -> None:
         """Raises InputError that names the setting and its range."""
