@@ -8,6 +8,7 @@ from keypoint_interfaces.action import RunTrial
 from keypoint_interfaces.msg import TaskStatus
 
 from harness import make_graph
+from keypoint_core.geometry.pose import difference
 from keypoint_core.types import SECOND
 from keypoint_ros.conversions import from_keypoints, from_stamp, from_trajectory
 from keypoint_sim.tasks.base import Outcome
@@ -17,19 +18,19 @@ SEED, CONDITION = 123, "light"
 NAMES = ["J1_base", "J2_shoulder", "J3_elbow", "J4_wrist1", "J5_wrist2", "J6_wrist3"]
 
 
-def in_process(seed, latency, frame_jitter=0.0, frame_drop=0.0):
+def in_process(seed, latency, frame_jitter=0.0, frame_drop=0.0, condition=CONDITION, **more):
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    names = ("clock_button", "dagger", CONDITION, "hebi_chopsticks", "sift_pnp", "lucas_kanade")
-    request = EvaluationRequest(*names, latency, frame_jitter, frame_drop)
+    names = ("clock_button", "dagger", condition, "hebi_chopsticks", "sift_pnp", "lucas_kanade")
+    request = EvaluationRequest(*names, latency, frame_jitter, frame_drop, **more)
     evaluator = Evaluator(request)
     episode = evaluator.episode(seed)
     return episode.keypoints, episode.chunks, episode.status.outcome == Outcome.SUCCESS
 
 
-def through_ros(graph, seed):
+def through_ros(graph, seed, condition=CONDITION):
     graph.clear()
-    result = graph.result(graph.send_trial(seed, CONDITION))
+    result = graph.result(graph.send_trial(seed, condition))
     assert result.outcome in (RunTrial.Result.SUCCESS, RunTrial.Result.FAILURE), result.error_msg
     begin = from_stamp(graph.heard["perception/keypoints"][0][1].header.stamp)
     verdicts = [from_stamp(m.header.stamp) for _, m in graph.heard["task/status"] if m.outcome != TaskStatus.RUNNING]
@@ -48,7 +49,7 @@ def assert_equal(first, second):
     assert len(keypoints) == len(others) > 10
     for a, b in zip(keypoints, others, strict=True):
         assert a.stamp - keypoints[0].stamp == b.stamp - others[0].stamp
-        for name in ("ids", "pixels", "confidence", "status", "points"):
+        for name in ("ids", "pixels", "confidence", "status", "points", "camera_pose"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     for a, b in zip(first[1], second[1], strict=True):
         assert round(a.dt * SECOND) == round(b.dt * SECOND)
@@ -71,3 +72,16 @@ def test_graph_and_pipeline_agree(tmp_path, timing):
     assert_equal(once, in_process(SEED, **timing))
     assert stamps == sorted(stamps), "time never goes back, not even between scenes"
     assert not np.array_equal(once[0][0].pixels, other[0][0].pixels), "another seed is another scene"
+
+
+def test_a_moved_camera_is_followed_alike(tmp_path):
+    condition = "rp+camera+bump"
+    with make_graph(tmp_path, "lockstep", {"tracker": {"camera_monitor": "follow"}}) as graph:
+        graph.until_ready()
+        other = through_ros(graph, SEED + 1, "rp")
+        once = through_ros(graph, SEED, condition)
+        assert "camera moved by" in graph.system.log("tracker").read_text()
+    assert_equal(once, in_process(SEED, 0, condition=condition, camera_monitor="follow"))
+    poses = [keypoints.camera_pose for keypoints in once[0]]
+    assert 0.01 < difference(poses[0], poses[-1])[0] < 0.04, "the knock was noticed"
+    assert difference(other[0][0].camera_pose, poses[0])[0] > 0.001, "every scene has a calibration of its own"
