@@ -231,7 +231,7 @@ def main() -> None:
         default=True,
         help="whether the camera is calibrated, so that keypoints are moved into the view of the training",
     )
-    parser.add_argument("--camera-monitor", choices=MODES, default="follow", help="what is done about a moved camera")
+    parser.add_argument("--camera-monitor", choices=MODES, default="watch", help="what is done about a moved camera")
     parser.add_argument("--n", type=int, default=100, help="scenes")
     parser.add_argument("--seed", type=int, default=0, help="chooses the scenes")
     parser.add_argument("--workers", type=int, default=2, help="processes")
