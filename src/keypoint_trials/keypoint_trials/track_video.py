@@ -130,9 +130,13 @@ def first_frame(source: PictureSource, skip: int) -> tuple[Frame, Iterator[Frame
     frame = next(frames, None)
     if frame is None:
         raise InputError(f"{source.path} has no frame {skip}; begin earlier (START)")
-    health = FrameMonitor().examine(frame)
+    monitor = FrameMonitor()
+    health = monitor.examine(frame)
     if health.blank:
-        raise InputError(f"frame {skip}: {health.complaint} Begin on a later frame (START={skip + 1})")
+        later = (index for index, other in enumerate(frames, skip + 1) if not monitor.examine(other).blank)
+        found = next(later, None)
+        hint = "and so are all after it" if found is None else f"the first one after it that is not is START={found}"
+        raise InputError(f"frame {skip}: {health.complaint} {hint}")
     return frame, frames
 
 
@@ -209,7 +213,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--video", type=Path, required=True, help="a video, a folder of pictures, or a recorded bag")
     parser.add_argument("--points", default="", help='"u,v u,v", a .csv or .yaml file, auto, auto:16, or click')
     parser.add_argument("--box", default="", help='"left,top,width,height": where automatic points are to lie [px]')
-    parser.add_argument("--tracker", default="lucas_kanade", help=f"one of {', '.join(TRACKERS)}")
+    parser.add_argument("--tracker", default="hybrid", help=f"one of {', '.join(TRACKERS)}")
     parser.add_argument("--out", type=Path, help="folder of the results; made if need be")
     parser.add_argument("--start", type=int, default=0, help="frame that the points were picked on")
     parser.add_argument("--frames", type=int, default=0, help="how many frames to track; 0 for all")

@@ -15,6 +15,7 @@ from keypoint_trials.video import VideoWriter
 
 SIZE = (160, 120)
 POINTS = "60,50 90,70"
+START = ("track_video", "--tracker", "lucas_kanade")
 
 
 def picture(index: int, size=SIZE) -> np.ndarray:
@@ -45,7 +46,7 @@ def track(tmp_path, monkeypatch, capsys):
 
     def run(video, *words):
         out = tmp_path / "out"
-        monkeypatch.setattr("sys.argv", ["track_video", "--video", str(video), "--out", str(out), *words])
+        monkeypatch.setattr("sys.argv", [*START, "--video", str(video), "--out", str(out), *words])
         code = track_video.main()
         return code, out, " ".join(capsys.readouterr().out.split())
 
@@ -161,7 +162,7 @@ def test_whoever_gives_no_points_gets_a_picture_with_coordinates(tmp_path, track
 def test_a_blank_beginning_is_refused(tmp_path, track):
     folder = write_folder(tmp_path / "p", [np.zeros((120, 160, 3), np.uint8), picture(0)])
     code, _, said = track(folder, "--points", POINTS)
-    assert code == 2 and "is blank" in said and "START=1" in said
+    assert code == 2 and "is blank" in said and "that is not is START=1" in said
     assert track(folder, "--points", POINTS, "--start", "1")[0] == 0
 
 
