@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from keypoint_core.tracking.consensus import Bodies, Cloud, ConsensusSettings
-from keypoint_core.tracking.rigid_motion import Motion, MotionSettings, errors, fit, patch_warps, tangents, turned
+from keypoint_core.tracking.rigid_motion import (
+    Motion,
+    MotionSettings,
+    Sightings,
+    errors,
+    fit,
+    patch_warps,
+    tangents,
+    turned,
+)
 
 FOCAL = 600.0
 
@@ -23,6 +32,10 @@ def motion_about(points: np.ndarray, turn, shift) -> Motion:
     return Motion(rotation, middle - rotation @ middle + np.asarray(shift))
 
 
+def seen_at(places: np.ndarray, depth: np.ndarray | None = None) -> Sightings:
+    return Sightings(places, np.full(len(places), np.nan) if depth is None else depth)
+
+
 def rays(points: np.ndarray) -> np.ndarray:
     return points[:, :2] / points[:, 2:]
 
@@ -35,17 +48,30 @@ def test_a_motion_is_found_although_a_quarter_is_wrong(seed):
     truth = motion_about(points, rng.uniform(-0.15, 0.15, 3), rng.uniform(-0.012, 0.012, 3))
     seen = rays(truth.apply(points)) + rng.normal(0, 0.2 / FOCAL, (16, 2))
     seen[:4] += rng.uniform(10, 30, (4, 2)) * rng.choice([-1, 1], (4, 2)) / FOCAL
-    found = fit(Motion.none(), points, seen, FOCAL, MotionSettings())
+    found = fit(Motion.none(), points, seen_at(seen), FOCAL, MotionSettings())
     assert errors(found, points[4:], rays(truth.apply(points[4:])), FOCAL).max() < 1.0
 
 
 def test_what_a_single_point_leaves_open_stays_as_it_was():
     points = cloud(np.random.default_rng(0), 8)
     seen = rays(points[:1]) + [[12 / FOCAL, 0]]
-    found = fit(Motion.none(), points[:1], seen, FOCAL, MotionSettings(iterations=20))
+    found = fit(Motion.none(), points[:1], seen_at(seen), FOCAL, MotionSettings(iterations=20))
     assert np.abs(Rotation.from_matrix(found.rotation).as_rotvec()).max() < 1e-3
     moved = FOCAL * (rays(found.apply(points)) - rays(points))
     np.testing.assert_allclose(moved, np.tile([12.0, 0.0], (8, 1)), atol=1.5)
+
+
+def test_depth_keeps_a_small_body_from_coming_nearer():
+    """Five points within 3 cm: with pixels alone their distance is hardly known."""
+    rng = np.random.default_rng(2)
+    points = rng.uniform(-0.015, 0.015, (5, 3)) * [1, 1, 0.2] + [0, 0, 0.9]
+    truth = motion_about(points, [0.0, 0.0, 0.2], [0.02, 0.01, 0.0])
+    now = truth.apply(points)
+    seen = rays(now) + rng.normal(0, 0.8 / FOCAL, (5, 2))
+    depth = now[:, 2] + rng.normal(0, 0.002, 5)
+    depth[0] -= 0.3  # a depth of something else
+    found = fit(Motion.none(), points, seen_at(seen, depth), FOCAL, MotionSettings(iterations=30))
+    assert abs(found.apply(points)[:, 2].mean() - now[:, 2].mean()) < 0.004
 
 
 def test_warps_are_the_slopes_of_the_projection():
@@ -88,7 +114,7 @@ class TestBodies:
             first = motion_about(points.points[:10], [0, 0, 0.02 * step], [0.004 * step, 0, 0])
             second = motion_about(points.points[10:], [0, 0, -0.01 * step], [0, -0.003 * step, 0])
             seen = rays(np.concatenate([first.apply(points.points[:10]), second.apply(points.points[10:])]))
-            bodies.update(points, seen, np.ones(20, bool))
+            bodies.update(points, seen_at(seen), np.ones(20, bool))
         assert len(np.unique(points.body[:10])) == len(np.unique(points.body[10:])) == 1
         assert points.body[0] != points.body[10]
         assert bodies.errors(points, seen).max() < 0.5
@@ -98,7 +124,7 @@ class TestBodies:
         for step in range(20):
             seen = rays(points.points)
             seen[3] += [step * 2 / FOCAL, 0]
-            bodies.update(points, seen, np.ones(20, bool))
+            bodies.update(points, seen_at(seen), np.ones(20, bool))
         error = bodies.errors(points, seen)
         assert error[3] == pytest.approx(38, abs=1) and np.delete(error, 3).max() < 0.1
         assert len(list(bodies)) == 1
@@ -106,7 +132,7 @@ class TestBodies:
     def test_too_few_points_move_nothing(self):
         points, bodies = self.scene()
         good = np.arange(20) < 2
-        bodies.update(points, rays(points.points) + 0.02, good)
+        bodies.update(points, seen_at(rays(points.points) + 0.02), good)
         np.testing.assert_array_equal(bodies.motion(0).shift, 0)
 
     def test_a_hidden_point_goes_with_its_neighbours(self):
@@ -114,8 +140,7 @@ class TestBodies:
         shown = np.arange(20) != 14
         second = motion_about(points.points[10:], [0, 0, 0], [0.05, 0, 0])
         seen = rays(np.concatenate([points.points[:10], second.apply(points.points[10:])]))
-        bodies.update(points, seen, shown)
-        bodies.adopt(points, ~shown)
+        bodies.update(points, seen_at(seen), shown)
         assert points.body[14] == points.body[13] != points.body[0]
         assert bodies.errors(points, seen)[14] < 0.5
 
@@ -123,5 +148,5 @@ class TestBodies:
         points, bodies = self.scene()
         points.body[10:] = bodies.open(1)
         points.body[10:] = 0
-        bodies.update(points, rays(points.points), np.ones(20, bool))
+        bodies.update(points, seen_at(rays(points.points)), np.ones(20, bool))
         assert list(bodies) == [0]

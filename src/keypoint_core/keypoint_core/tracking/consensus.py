@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from keypoint_core.tracking.rigid_motion import Motion, MotionSettings, errors, fit
+from keypoint_core.tracking.rigid_motion import Motion, MotionSettings, Sightings, errors, fit
 from keypoint_core.types import Float64
 
 Flags = NDArray[np.bool_]
@@ -31,7 +31,7 @@ class ConsensusSettings:
         patch: points of a part of a body, neighbours at the start, whose motion is tried for all of it.
         seeds: such parts tried.
         quorum: share of a body's points that must agree after the quick fit; else a wider one is tried.
-        neighbours: a hidden point goes with most of that many, nearest to it at the start, when a new body is founded.
+        neighbours: hidden points go with most of that many, nearest to them at the start, when a body is founded.
         motion: of the fit.
     """
 
@@ -95,21 +95,21 @@ class Bodies:
         """The bodies that points of a group can be on."""
         return [body for body, owner in self._groups.items() if owner == group]
 
-    def update(self, cloud: Cloud, rays: Float64, good: Flags) -> None:
+    def update(self, cloud: Cloud, seen: Sightings, good: Flags) -> None:
         """Fits the motions to where points are seen, and sorts the points that part from their body.
 
         Args:
             cloud: the points; its bodies change.
-            rays: [N, 2] (x / z, y / z) along which the points are seen.
+            seen: where the N points are seen.
             good: [N] which of them count.
         """
         for body in list(self._motions):
             members = np.flatnonzero(good & (cloud.body == body))
             if len(members) >= self._settings.fewest:
-                self._motions[body] = self._fit(self._motions[body], cloud.points[members], rays[members])
+                self._motions[body] = self._fit(self._motions[body], cloud.points[members], seen.take(members))
         for group in sorted(set(self._groups.values())):
-            self._merge(cloud, rays, good & (cloud.group == group), group)
-            self._sort(cloud, rays, good & (cloud.group == group), group)
+            self._merge(cloud, seen.rays, good & (cloud.group == group), group)
+            self._sort(cloud, seen, good & (cloud.group == group), group)
         self._close(cloud)
 
     def errors(self, cloud: Cloud, rays: Float64) -> Float64:
@@ -126,6 +126,15 @@ class Bodies:
         result: NDArray[np.int64] = count[cloud.body] - agreeing
         return result
 
+    def levelled(self, cloud: Cloud, gap: Float64, agreeing: Flags) -> Float64:
+        """[N] gaps [m] less what those points of each body that agree with its motion have in common."""
+        result = gap.copy()
+        for body in self._motions:
+            some = gap[agreeing & (cloud.body == body) & np.isfinite(gap)]
+            if len(some) >= self._settings.fewest:
+                result[cloud.body == body] -= np.median(some)
+        return result
+
     def moved(self, cloud: Cloud) -> Float64:
         """[N, 3] where the bodies' motions put the points [m]."""
         result = np.empty_like(cloud.points)
@@ -134,30 +143,30 @@ class Bodies:
             result[on] = motion.apply(cloud.points[on])
         return result
 
-    def _fit(self, motion: Motion, points: Float64, rays: Float64) -> Motion:
+    def _fit(self, motion: Motion, points: Float64, seen: Sightings) -> Motion:
         """From near the last motion; where too few agree with that, also from far and from parts of the body.
 
         A fit to all points of two bodies that begin to part lies between them; one to neighbours lies on either.
         """
         settings = self._settings.motion
-        quick = fit(motion, points, rays, self._focal, settings, wide=3.0)
-        if self._votes(quick, points, rays) >= self._settings.quorum * len(points):
+        quick = fit(motion, points, seen, self._focal, settings, wide=3.0)
+        if self._votes(quick, points, seen) >= self._settings.quorum * len(points):
             return quick
-        guesses = [quick, fit(motion, points, rays, self._focal, settings)]
+        guesses = [quick, fit(motion, points, seen, self._focal, settings)]
         if len(points) > self._settings.patch:
             away = np.linalg.norm(points[:, None] - points, axis=2)
             for seed in np.unique(np.linspace(0, len(points) - 1, self._settings.seeds).astype(int)):
                 near = np.argsort(away[seed], kind="stable")[: self._settings.patch]
-                part = fit(motion, points[near], rays[near], self._focal, settings)
-                guesses.append(fit(part, points, rays, self._focal, settings, wide=self._settings.agree))
-        return max(guesses, key=lambda guess: self._score(guess, points, rays))
+                part = fit(motion, points[near], seen.take(near), self._focal, settings)
+                guesses.append(fit(part, points, seen, self._focal, settings, wide=self._settings.agree))
+        return max(guesses, key=lambda guess: self._score(guess, points, seen))
 
-    def _votes(self, motion: Motion, points: Float64, rays: Float64) -> int:
-        return int((errors(motion, points, rays, self._focal) <= self._settings.agree).sum())
+    def _votes(self, motion: Motion, points: Float64, seen: Sightings) -> int:
+        return int((errors(motion, points, seen.rays, self._focal) <= self._settings.agree).sum())
 
-    def _score(self, motion: Motion, points: Float64, rays: Float64) -> float:
+    def _score(self, motion: Motion, points: Float64, seen: Sightings) -> float:
         """Votes, each the less worth the less it agrees (Torr and Zisserman, 2000)."""
-        share = errors(motion, points, rays, self._focal) / self._settings.agree
+        share = errors(motion, points, seen.rays, self._focal) / self._settings.agree
         return float(np.maximum(1 - share**2, 0.0).sum())
 
     def _merge(self, cloud: Cloud, rays: Float64, good: Flags, group: int) -> None:
@@ -168,52 +177,50 @@ class Bodies:
             members = np.flatnonzero(good & (cloud.body == small))
             for large in order[:i:-1]:
                 off = errors(self._motions[large], cloud.points[members], rays[members], self._focal)
-                if len(members) and off.max() <= self._settings.agree:
+                if len(members) >= self._settings.fewest and off.max() <= self._settings.agree:
                     cloud.body[cloud.body == small] = large
                     break
 
-    def _sort(self, cloud: Cloud, rays: Float64, good: Flags, group: int) -> None:
+    def _sort(self, cloud: Cloud, seen: Sightings, good: Flags, group: int) -> None:
         """Lets points that part from their body join another one of the group, or found one."""
-        apart = np.flatnonzero(good & (self.errors(cloud, rays) > self._settings.part))
+        apart = np.flatnonzero(good & (self.errors(cloud, seen.rays) > self._settings.part))
         for body in self.of_group(group):
             if len(apart) == 0:
                 return
-            fits = errors(self._motions[body], cloud.points[apart], rays[apart], self._focal) <= self._settings.agree
+            off = errors(self._motions[body], cloud.points[apart], seen.rays[apart], self._focal)
+            fits = off <= self._settings.agree
             cloud.body[apart[fits]] = body
             apart = apart[~fits]
         if len(apart) >= self._settings.found:
-            self._found(cloud, rays, apart, group)
+            self._found(cloud, seen, good, apart, group)
 
-    def _found(self, cloud: Cloud, rays: Float64, apart: NDArray[np.intp], group: int) -> None:
+    def _found(self, cloud: Cloud, seen: Sightings, good: Flags, apart: NDArray[np.intp], group: int) -> None:
         """Opens a body for the largest number of stray points that agree, if they are enough."""
-        points, seen = cloud.points[apart], rays[apart]
+        points, stray = cloud.points[apart], seen.take(apart)
         away = np.linalg.norm(points[:, None] - points, axis=2)
         best, votes = Motion.none(), 0
         for seed in range(len(apart)):
             near = np.argsort(away[seed], kind="stable")[: self._settings.found]
             before = self._motions[int(cloud.body[apart[seed]])]
-            motion = fit(before, points[near], seen[near], self._focal, self._settings.motion, wide=40.0)
-            if self._votes(motion, points, seen) > votes:
-                best, votes = motion, self._votes(motion, points, seen)
+            motion = fit(before, points[near], stray.take(near), self._focal, self._settings.motion, wide=40.0)
+            if self._votes(motion, points, stray) > votes:
+                best, votes = motion, self._votes(motion, points, stray)
         if votes < self._settings.found:
             return
         body = self.open(group)
-        self._motions[body] = self._fit(best, points, seen)
-        joined = apart[errors(self._motions[body], points, seen, self._focal) <= self._settings.part]
+        self._motions[body] = self._fit(best, points, stray)
+        joined = apart[errors(self._motions[body], points, stray.rays, self._focal) <= self._settings.part]
+        left = np.unique(cloud.body[joined])
         cloud.body[joined] = body
+        self._follow(cloud, good, np.flatnonzero(~good & (cloud.group == group) & np.isin(cloud.body, left)), body)
 
-    def adopt(self, cloud: Cloud, hidden: Flags) -> None:
-        """Hidden points go with the body that most of their nearest visible neighbours at the start are on."""
-        for group in set(self._groups.values()):
-            lost, seen = (np.flatnonzero(flags & (cloud.group == group)) for flags in (hidden, ~hidden))
-            if len(self.of_group(group)) < 2 or len(seen) < self._settings.neighbours:
-                continue
-            away = np.linalg.norm(cloud.points[lost][:, None] - cloud.points[seen], axis=2)
-            near = np.argsort(away, axis=1, kind="stable")[:, : self._settings.neighbours]
-            names = np.sort(cloud.body[seen[near]], axis=1)
-            middle = names[:, self._settings.neighbours // 2]
-            most = (names == middle[:, None]).sum(axis=1) * 2 > self._settings.neighbours
-            cloud.body[lost[most]] = middle[most]
+    def _follow(self, cloud: Cloud, good: Flags, others: NDArray[np.intp], body: int) -> None:
+        """What cannot tell itself goes with a new body if most of its nearest neighbours at the start did."""
+        tell = np.flatnonzero(good)
+        away = np.linalg.norm(cloud.points[others][:, None] - cloud.points[tell], axis=2)
+        near = np.argsort(away, axis=1, kind="stable")[:, : self._settings.neighbours]
+        most = (cloud.body[tell[near]] == body).mean(axis=1) > 0.5
+        cloud.body[others[most]] = body
 
     def _close(self, cloud: Cloud) -> None:
         """Forgets bodies that no point is on, but for the first one of a group that has points."""

@@ -108,7 +108,7 @@ class HybridTracker:
         self._turn += 1
         flowed, backward = self._flow(tracks, picture)
         believed = (backward <= self._settings.max_backward) & picture.holds(flowed)
-        self._bodies.update(tracks.cloud, picture.rays(flowed), believed & tracks.fit)
+        self._bodies.update(tracks.cloud, picture.sightings(flowed, tracks.sure), believed & tracks.fit)
         relocate(tracks, self._bodies, picture, self._redetector, self._turn, self._settings.relocation)
         found = measure(tracks, self._bodies, picture, flowed, believed, self._settings.measurement)
         evidence = self._weigh(tracks, picture, found, backward)
@@ -117,7 +117,6 @@ class HybridTracker:
         self._settle(tracks, picture, found, seen, evidence)
         left = np.isfinite(backward) & (backward <= self._settings.max_backward) & ~picture.holds(flowed)
         tracks.status[left & ~seen] = KeypointStatus.OUT_OF_VIEW
-        self._bodies.adopt(tracks.cloud, ~seen | ~found.distinct)
         self._picture, self._evidence = picture, evidence.take(tracks.own)
         return _keypoints(frame, tracks)
 
@@ -209,6 +208,7 @@ class HybridTracker:
         agreeing = found.distinct & (found.likeness >= settings.measurement.likeness)
         agreeing &= error <= settings.consensus.agree
         depth = nearer(picture.frame.depth, found.place, self._bodies.moved(cloud)[:, 2])
+        depth = self._bodies.levelled(cloud, np.where(tracks.sure, depth, np.nan), agreeing)
         return Evidence(
             distinct=found.distinct,
             likeness=found.likeness,
@@ -216,7 +216,7 @@ class HybridTracker:
             error=error,
             support=self._bodies.support(cloud, agreeing),
             backward=backward.astype(np.float64),
-            nearer=np.where(tracks.sure, depth, np.nan),
+            nearer=depth,
             hidden=(previous.frame.stamp - tracks.seen) / SECOND,
         )
 

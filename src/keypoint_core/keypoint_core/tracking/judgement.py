@@ -24,6 +24,8 @@ class JudgementSettings:
         found: that a hidden one needs which its body expects there.
         alone: that one needs which no body expects there, or which parts from its body.
         core: that the middle of a template needs when the rest is covered.
+        core_level: the same where depth says that nothing covers it.
+        level: so near to the body's own surface [m].
         in_front: something so much nearer covers the keypoint [m], unless likeness says otherwise by `alone`.
         max_backward: see `HybridSettings`.
         weights, bias: of the logistic function that turns `signals` into a confidence: the probability that a keypoint
@@ -38,6 +40,8 @@ class JudgementSettings:
     found: float = 0.7
     alone: float = 0.9
     core: float = 0.8
+    core_level: float = 0.4
+    level: float = 0.008
     in_front: float = 0.02
     max_backward: float = 1.0
     weights: tuple[float, ...] = (3.0, 3.0, 1.0, 0.5, 0.3, 0.5, 0.5, 0.5)
@@ -52,7 +56,8 @@ def judge(evidence: Evidence, settings: JudgementSettings) -> NDArray[np.bool_]:
     agrees = told & (e.error <= s.near)
     followed = np.isfinite(e.backward) & (e.backward <= s.max_backward)
     seen = agrees & (e.likeness >= np.where(followed, s.likeness, s.found))
-    seen |= agrees & (e.error <= s.near / 2) & (e.core >= s.core)
+    level = np.abs(e.nearer) <= s.level  # false for NaN
+    seen |= agrees & (e.error <= s.near / 2) & (e.core >= np.where(level, s.core_level, s.core))
     seen |= e.distinct & ~told & followed & (e.likeness >= s.likeness)
     seen |= e.distinct & (e.likeness >= s.alone)
     covered = e.nearer > s.in_front  # false for NaN

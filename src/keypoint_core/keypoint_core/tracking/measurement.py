@@ -84,7 +84,7 @@ def measure(
     order = np.lexsort((settings.pull * off - likeness, owner))
     best = order[np.unique(owner[order], return_index=True)[1]]
     place, likeness = place[best], likeness[best]
-    bodies.update(tracks.cloud, picture.rays(place), distinct & (likeness >= settings.likeness))
+    bodies.update(tracks.cloud, picture.sightings(place, tracks.sure), distinct & (likeness >= settings.likeness))
     vague = np.flatnonzero(~distinct)
     place[vague] = picture.project(bodies.moved(tracks.cloud))[vague]
     likeness[vague] = _vague_likeness(templates.take(vague), place[vague], picture, settings)

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.geometry import camera
+from keypoint_core.geometry.lifting import depth_at
 from keypoint_core.tracking.frame_check import checked_gray
+from keypoint_core.tracking.rigid_motion import Sightings
 from keypoint_core.tracking.tracks import inside_image
 from keypoint_core.types import Float32, Float64, Frame
 
@@ -44,6 +46,13 @@ class Picture:
     def rays(self, pixels: Float32) -> Float64:
         """[N, 2] (x / z, y / z) that pixels [N, 2] are seen along."""
         return camera.rays(pixels, self.frame.intrinsics)[:, :2]
+
+    def sightings(self, pixels: Float32, sure: NDArray[np.bool_]) -> Sightings:
+        """Rays at pixels [N, 2], and depths for those points [N] whose first depth is sure."""
+        depth = np.full(len(pixels), np.nan)
+        if self.frame.depth is not None:
+            depth[sure] = depth_at(self.frame.depth, pixels[sure])
+        return Sightings(self.rays(pixels), depth)
 
     def project(self, points: Float64) -> Float32:
         """[N, 2] pixels of points [N, 3]; far outside the image for those behind the camera."""

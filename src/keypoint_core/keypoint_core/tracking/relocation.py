@@ -16,6 +16,7 @@ from keypoint_core.tracking.redetection import Found, Redetector, Search
 from keypoint_core.tracking.rigid_motion import Motion, errors, fit, patch_warps, turned
 from keypoint_core.tracking.templates import Templates, TemplateSettings
 from keypoint_core.tracking.views import ViewSettings
+from keypoint_core.types import Float64
 
 Index = NDArray[np.intp]
 _GUESSES = 2  # motions checked per frame and body
@@ -88,18 +89,25 @@ def _guesses(
     points, color = tracks.points[members], picture.frame.color
     expected = picture.project(motion.apply(points))
     found = redetector.find(Search(color, picture.gray, members, expected, tracks.features[members], draw, turn))
-    return _motions(found, motion, points[found.owner], picture, settings)
+    owner = members[found.owner]
+    return _motions(found, motion, tracks.points[owner], tracks.sure[owner], picture, settings)
 
 
 def _motions(
-    found: Found, motion: Motion, points: NDArray[np.float64], picture: Picture, settings: RelocationSettings
+    found: Found,
+    motion: Motion,
+    points: Float64,
+    sure: NDArray[np.bool_],
+    picture: Picture,
+    settings: RelocationSettings,
 ) -> Iterator[Motion]:
     """Every place by itself gives a motion; those that most others agree with are fitted to all."""
-    rays, fitting = picture.rays(found.pixels), settings.consensus.motion
+    seen, fitting = picture.sightings(found.pixels, sure), settings.consensus.motion
+    rays = seen.rays
     single = [turned(motion, point, ray, angle) for point, ray, angle in zip(points, rays, found.angle, strict=True)]
     votes = np.array([(errors(one, points, rays, picture.focal) < fitting.wide).sum() for one in single])
     for i in np.argsort(-votes, kind="stable")[:_GUESSES].tolist():
-        yield fit(single[i], points, rays, picture.focal, fitting) if votes[i] > 2 else single[i]
+        yield fit(single[i], points, seen, picture.focal, fitting) if votes[i] > 2 else single[i]
 
 
 def _check(tracks: HybridTracks, guess: Motion, picture: Picture, settings: RelocationSettings) -> tuple[Motion, int]:
@@ -113,7 +121,7 @@ def _check(tracks: HybridTracks, guess: Motion, picture: Picture, settings: Relo
         good = (likeness >= settings.likeness) & (np.linalg.norm(place - start, axis=1) <= settings.reach)
         if good.sum() < settings.consensus.found:
             return guess, 0
-        rays = picture.rays(place[good])
-        guess = fit(guess, points[good], rays, focal, settings.consensus.motion)
-        votes = int((errors(guess, points[good], rays, focal) <= settings.consensus.agree).sum())
+        seen = picture.sightings(place[good], tracks.sure[good])
+        guess = fit(guess, points[good], seen, focal, settings.consensus.motion)
+        votes = int((errors(guess, points[good], seen.rays, focal) <= settings.consensus.agree).sum())
     return guess, votes

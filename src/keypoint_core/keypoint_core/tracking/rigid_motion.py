@@ -1,9 +1,8 @@
-"""The motion of one rigid body, from points that were measured once and the pixels where they are seen now.
+"""The motion of one rigid body, from points that were measured once and where they are seen now.
 
-Depth enters only through the points' places in the first frame; later frames give pixels. So the motion has six unknowns
-whatever the depth sensor does later, and errors are counted in pixels, where they are made. Points whose depth is unknown
-lie where their neighbours do; without any depth all lie on one plane before the camera, and the same six numbers then
-describe a plane that shifts, turns, tilts and comes nearer.
+The pixels decide, as errors are made in pixels; depths, where there are any, keep small bodies from tilting and coming
+nearer at will. Points whose first depth is unknown lie where their neighbours do; without any depth all lie on one plane
+before the camera, and the same six numbers then describe a plane that shifts, turns, tilts and comes nearer.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keypoint_core.types import Float64
 
@@ -25,6 +25,7 @@ class MotionSettings:
         iterations: of a fit.
         wide, narrow: scale of the errors that are believed in the first and the last iteration [px]
             (Geman and McClure, 1987); it shrinks in between.
+        depth_scale: error of a depth that counts like a pixel, and beyond which it is no longer believed [m].
         turn_prior: weight against turning [px^2/rad^2]: what few or flat points leave open stays as it was.
         shift_prior: the same against moving [px^2/m^2].
     """
@@ -32,8 +33,26 @@ class MotionSettings:
     iterations: int = 6
     wide: float = 12.0
     narrow: float = 1.5
-    turn_prior: float = 30.0
+    depth_scale: float = 0.008
+    turn_prior: float = 100.0
     shift_prior: float = 300.0
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """Where N points are seen.
+
+    Attributes:
+        rays: [N, 2] (x / z, y / z).
+        depth: [N] z [m], NaN unknown.
+    """
+
+    rays: Float64
+    depth: Float64
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Sightings:
+        """Those at an index or mask."""
+        return Sightings(self.rays[index], self.depth[index])
 
 
 @dataclass(frozen=True)
@@ -62,32 +81,35 @@ class Motion:
 def fit(
     start: Motion,
     points: Float64,
-    rays: Float64,
+    seen: Sightings,
     focal: float,
     settings: MotionSettings,
-    weights: Float64 | None = None,
     wide: float | None = None,
 ) -> Motion:
-    """The motion under which points are seen along rays; outliers are outvoted.
+    """The motion under which points are seen where they are; outliers are outvoted.
 
     Args:
         start: to begin at.
         points: [N, 3] in the first frame [m].
-        rays: [N, 2] (x / z, y / z) that they are seen along now.
+        seen: where they are seen now.
         focal: length [px], turns rays into pixels.
         settings: see there.
-        weights: [N] of the points; None for one each.
         wide: instead of the settings' own.
     """
-    motion, base = start, np.ones(len(points)) if weights is None else weights
+    motion = start
     scales = np.geomspace(wide or settings.wide, settings.narrow, settings.iterations)
     prior = np.diag([settings.turn_prior] * 3 + [settings.shift_prior] * 3)
+    known = np.isfinite(seen.depth)
+    depth = np.where(known, seen.depth, 0.0)
     for scale in scales if len(points) else ():
         moved = motion.apply(points)
-        error, slopes = _errors(moved, rays, focal)
-        trust = base * (scale**2 / (scale**2 + (error**2).sum(axis=0))) ** 2
-        weighted = slopes * np.concatenate([trust, trust])
-        step = np.linalg.solve(weighted @ slopes.T + prior, -weighted @ error.ravel())
+        error, slopes = _errors(moved, seen.rays, focal)
+        trust = (scale**2 / (scale**2 + (error**2).sum(axis=0))) ** 2
+        gap, tilt = _depth_errors(moved, depth, settings.depth_scale)
+        belief = known * trust / (1 + gap**2) ** 2
+        weighted = np.hstack([slopes * np.concatenate([trust, trust]), tilt * belief])
+        matrix = weighted @ np.hstack([slopes, tilt]).T + prior
+        step = np.linalg.solve(matrix, -weighted @ np.concatenate([error.ravel(), gap]))
         motion = _moved(motion, step, moved.mean(axis=0))
     return motion
 
@@ -162,6 +184,15 @@ def _errors(moved: Float64, rays: Float64, focal: float) -> tuple[Float64, Float
     slopes *= focal * inverse
     error: Float64 = focal * (np.stack([x, y]) - rays.T)
     return error, slopes.reshape(6, -1)
+
+
+def _depth_errors(moved: Float64, depth: Float64, scale: float) -> tuple[Float64, Float64]:
+    """Errors [N] of depths in units of a scale, and how they change [6, N]."""
+    px, py, _ = (moved - moved.mean(axis=0)).T
+    slopes = np.zeros((6, len(moved)))
+    slopes[0], slopes[1], slopes[5] = py / scale, -px / scale, 1 / scale
+    gap: Float64 = (moved[:, 2] - depth) / scale
+    return gap, slopes
 
 
 def _moved(motion: Motion, step: Float64, centre: Float64) -> Motion:
