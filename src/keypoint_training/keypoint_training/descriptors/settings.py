@@ -91,13 +91,13 @@ class DescriptorTraining:
     """
 
     seed: int = 0
-    scenes: int = 48
+    scenes: int = 32
     steps: int = 15000
     pairs: int = 4
-    points: int = 96
+    points: int = 64
     same: float = 0.3
     reference: float = 0.2
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     warm_up: int = 200
     cool_down: float = 0.2
     weight_decay: float = 1e-3
