@@ -8,11 +8,13 @@ export PYTHON
 # Hardware tests are asked for by hand; those that need ros2cli run where it is.
 MARKS := not hardware$(if $(shell command -v ros2 || ls -d /opt/ros/kilted /opt/ros/jazzy 2>/dev/null),, and not ros2cli)
 option = $(if $($(1)),--$(2) $($(1)))
+# The same for text with spaces.
+quoted = $(if $($(1)),--$(2)="$($(1))")
 # The same for a variable that has a default here: only when somebody gave it.
 given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train transfer track-quality bench experts gallery
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-descriptors transfer track-quality bench experts gallery track locate
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -46,6 +48,10 @@ evaluate: setup ## success rate on unseen poses, without ROS (TASK, ROBOT, METHO
 train: setup ## train the policy of TASK for ROBOT (SEED; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
 
+train-descriptors: setup ## train the dense descriptors (STEPS, MINUTES, SEED, CACHE, DEVICE; ARGS="--resume runs/...")
+	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_training.descriptors.train $(call option,STEPS,steps) \
+	  $(call option,MINUTES,minutes) $(call option,SEED,seed) $(call option,CACHE,cache) $(call option,DEVICE,device) $(ARGS)
+
 transfer: setup ## error and score of correspondences in unseen scenes (TASK, CONDITION, CORRESPONDENCE, N, SEED, ROBOT)
 	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_trials.quality.transfer --task $(TASK) $(call option,CONDITION,condition) \
 	  $(call option,CORRESPONDENCE,correspondence) $(call option,N,n) $(call option,SEED,seed) $(call option,ROBOT,robot) $(ARGS)
@@ -61,6 +67,15 @@ experts: setup ## scripted experts on N seeds of every task and robot, at least 
 gallery: setup ## one picture of every task: reference views and samples of every condition (TASK, ROBOT, SEED)
 	@$(RUN) python -m keypoint_sim.gallery $(call given,TASK,task) $(call option,ROBOT,robot) \
 	  $(call option,SEED,seed) $(ARGS)
+
+track: setup ## points through any video: overlay, tracks, sheet (VIDEO, POINTS="u,v u,v"|auto|click|file, TRACKER, BOX, START, OUT)
+	@$(RUN) python -m keypoint_trials.track_video --video="$(VIDEO)" $(call quoted,POINTS,points) $(call quoted,BOX,box) \
+	  $(call option,TRACKER,tracker) $(call option,START,start) $(call quoted,OUT,out) $(ARGS)
+
+locate: setup ## points of one picture found in another (REFERENCE, IMAGE, POINTS, CORRESPONDENCE, DEPTH or FLAT=1, BOX, OUT)
+	@$(RUN) python -m keypoint_trials.locate --reference="$(REFERENCE)" --image="$(IMAGE)" \
+	  $(call quoted,POINTS,points) $(call quoted,BOX,box) $(call option,CORRESPONDENCE,correspondence) \
+	  $(call quoted,DEPTH,depth) $(if $(FLAT),--flat) $(call quoted,OUT,out) $(ARGS)
 
 bench: setup ## speed of the simulated world (TASK, ROBOT, CONDITION), and all benchmarks of tests/benchmarks
 	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_sim.bench $(call given,TASK,task) $(call option,ROBOT,robot) \
