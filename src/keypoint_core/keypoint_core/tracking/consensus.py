@@ -25,7 +25,7 @@ class ConsensusSettings:
 
     Attributes:
         agree: a point agrees with a motion up to this error [px].
-        part: beyond this one it has parted from its body [px].
+        part: when points lie beyond this one, those that do not agree look for another body [px].
         fewest: points that a motion takes to be fitted, and to say anything about others.
         found: points that found a new body; four can agree on a rigid motion by chance.
         patch: points of a part of a body, neighbours at the start, whose motion is tried for all of it.
@@ -95,18 +95,25 @@ class Bodies:
         """The bodies that points of a group can be on."""
         return [body for body, owner in self._groups.items() if owner == group]
 
-    def update(self, cloud: Cloud, seen: Sightings, good: Flags) -> None:
-        """Fits the motions to where points are seen, and sorts the points that part from their body.
+    def move(self, cloud: Cloud, seen: Sightings, good: Flags) -> None:
+        """Fits the motions to where points are seen.
 
         Args:
-            cloud: the points; its bodies change.
+            cloud: the points.
             seen: where the N points are seen.
             good: [N] which of them count.
         """
-        for body in list(self._motions):
+        for body in self:
             members = np.flatnonzero(good & (cloud.body == body))
             if len(members) >= self._settings.fewest:
                 self._motions[body] = self._fit(self._motions[body], cloud.points[members], seen.take(members))
+
+    def update(self, cloud: Cloud, seen: Sightings, good: Flags) -> None:
+        """Fits the motions, and sorts the points that part from their body; arguments as for `move`.
+
+        Takes places that have been checked: things that pass by drag flow along with one motion too.
+        """
+        self.move(cloud, seen, good)
         for group in sorted(set(self._groups.values())):
             self._merge(cloud, seen.rays, good & (cloud.group == group), group)
             self._sort(cloud, seen, good & (cloud.group == group), group)
@@ -183,12 +190,15 @@ class Bodies:
 
     def _sort(self, cloud: Cloud, seen: Sightings, good: Flags, group: int) -> None:
         """Lets points that part from their body join another one of the group, or found one."""
-        apart = np.flatnonzero(good & (self.errors(cloud, seen.rays) > self._settings.part))
+        error = self.errors(cloud, seen.rays)
+        if not (good & (error > self._settings.part)).any():
+            return
+        apart = np.flatnonzero(good & (error > self._settings.agree))
         for body in self.of_group(group):
             if len(apart) == 0:
                 return
             off = errors(self._motions[body], cloud.points[apart], seen.rays[apart], self._focal)
-            fits = off <= self._settings.agree
+            fits = (off <= self._settings.agree) & (off < 0.5 * error[apart])
             cloud.body[apart[fits]] = body
             apart = apart[~fits]
         if len(apart) >= self._settings.found:

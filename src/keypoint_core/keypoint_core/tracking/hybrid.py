@@ -108,13 +108,16 @@ class HybridTracker:
         self._turn += 1
         flowed, backward = self._flow(tracks, picture)
         believed = (backward <= self._settings.max_backward) & picture.holds(flowed)
-        self._bodies.update(tracks.cloud, picture.sightings(flowed, tracks.sure), believed & tracks.fit)
+        before = picture.project(self._bodies.moved(tracks.cloud))
+        self._bodies.move(tracks.cloud, picture.sightings(flowed, tracks.sure), believed & tracks.fit)
         relocate(tracks, self._bodies, picture, self._redetector, self._turn, self._settings.relocation)
-        found = measure(tracks, self._bodies, picture, flowed, believed, self._settings.measurement)
+        found = measure(tracks, self._bodies, picture, flowed, believed, before, self._settings.measurement)
         evidence = self._weigh(tracks, picture, found, backward)
         seen = judge(evidence, self._settings.judgement) & picture.holds(found.place)
         tracks.confidence[:] = confidence(evidence, seen, self._settings.judgement)
-        self._settle(tracks, picture, found, seen, evidence)
+        self._settle(tracks, picture, found, seen)
+        tracks.place[:], tracks.followed[:] = found.place, seen | (believed & found.distinct & self._likely(found))
+        self._keep_views(tracks, picture, found, seen)
         left = np.isfinite(backward) & (backward <= self._settings.max_backward) & ~picture.holds(flowed)
         tracks.status[left & ~seen] = KeypointStatus.OUT_OF_VIEW
         self._picture, self._evidence = picture, evidence.take(tracks.own)
@@ -191,56 +194,52 @@ class HybridTracker:
         )
 
     def _flow(self, tracks: HybridTracks, picture: Picture) -> tuple[Float32, Float32]:
-        """Where flow takes the visible keypoints, [N, 2], and forward-backward errors [N], NaN for the others."""
+        """Where flow takes the keypoints that it follows, [N, 2], and forward-backward errors [N], NaN for the others."""
         _, previous = self._started()
         flowed, backward = tracks.pixels.copy(), np.full(len(tracks), np.nan, np.float32)
-        index = np.flatnonzero(tracks.visible)
+        index = np.flatnonzero(tracks.followed)
         flowed[index], backward[index] = forward_backward(
-            previous.bytes, picture.bytes, tracks.pixels[index], self._settings.flow
+            previous.bytes, picture.bytes, tracks.place[index], self._settings.flow
         )
         return flowed, backward
 
     def _weigh(self, tracks: HybridTracks, picture: Picture, found: Measurement, backward: Float32) -> Evidence:
         """All that speaks for and against the places found."""
         _, previous = self._started()
-        settings, cloud = self._settings, tracks.cloud
-        error = self._bodies.errors(cloud, picture.rays(found.place))
-        agreeing = found.distinct & (found.likeness >= settings.measurement.likeness)
-        agreeing &= error <= settings.consensus.agree
-        depth = nearer(picture.frame.depth, found.place, self._bodies.moved(cloud)[:, 2])
-        depth = self._bodies.levelled(cloud, np.where(tracks.sure, depth, np.nan), agreeing)
+        cloud = tracks.cloud
+        gap = nearer(picture.frame.depth, found.place, self._bodies.moved(cloud)[:, 2])
+        gap = self._bodies.levelled(cloud, np.where(tracks.sure, gap, np.nan), found.agreeing)
+        template = self._settings.template
         return Evidence(
             distinct=found.distinct,
             likeness=found.likeness,
-            core=patches.correlation(picture.gray, found.templates, found.place, settings.template, self._core),
-            error=error,
-            support=self._bodies.support(cloud, agreeing),
+            core=patches.correlation(picture.gray, found.templates, found.place, template, self._core),
+            error=found.error,
+            support=found.support,
             backward=backward.astype(np.float64),
-            nearer=depth,
+            nearer=gap,
             hidden=(previous.frame.stamp - tracks.seen) / SECOND,
         )
 
-    def _settle(
-        self, tracks: HybridTracks, picture: Picture, found: Measurement, seen: Flags, evidence: Evidence
-    ) -> None:
+    def _likely(self, found: Measurement) -> Flags:
+        """[N] which keypoints look right where they were found."""
+        return found.likeness >= self._settings.measurement.likeness
+
+    def _settle(self, tracks: HybridTracks, picture: Picture, found: Measurement, seen: Flags) -> None:
         """Writes down where the keypoints are."""
-        stamp, height, width = picture.frame.stamp, *picture.bytes.shape
+        stamp, (height, width) = picture.frame.stamp, picture.bytes.shape
         tracks.pixels[seen], tracks.seen[seen] = found.place[seen], stamp
-        expected = picture.project(self._bodies.moved(tracks.cloud))
-        told = ~seen & (evidence.support >= self._settings.consensus.fewest)
-        tracks.pixels[told] = np.clip(expected[told], 0, [width - 1, height - 1])
+        told = ~seen & (found.support >= self._settings.consensus.fewest)
+        tracks.pixels[told] = np.clip(found.expected[told], 0, [width - 1, height - 1])
         tracks.status[:] = np.where(seen, KeypointStatus.VISIBLE, KeypointStatus.OCCLUDED)
         tracks.status[stamp - tracks.seen > self._settings.lost_after * SECOND] = KeypointStatus.LOST
-        tracks.status[told & ~picture.holds(expected)] = KeypointStatus.OUT_OF_VIEW
-        self._keep_views(tracks, picture, found, seen, evidence)
+        tracks.status[told & ~picture.holds(found.expected)] = KeypointStatus.OUT_OF_VIEW
 
-    def _keep_views(
-        self, tracks: HybridTracks, picture: Picture, found: Measurement, seen: Flags, evidence: Evidence
-    ) -> None:
+    def _keep_views(self, tracks: HybridTracks, picture: Picture, found: Measurement, seen: Flags) -> None:
         """Keeps what keypoints look like now that an older view and their body confirm, and that look rather different."""
         settings = self._settings
-        sure = seen & (evidence.likeness >= settings.view.confirmed) & (evidence.error <= settings.view.agree)
-        sure &= (evidence.support >= settings.consensus.found) & (found.away > settings.view.keep_after)
+        sure = seen & (found.likeness >= settings.view.confirmed) & (found.error <= settings.view.agree)
+        sure &= (found.support >= settings.consensus.found) & (found.away > settings.view.keep_after)
         index = np.flatnonzero(sure)
         if len(index):
             warps = tracks.warps(self._bodies, picture.focal)[index]

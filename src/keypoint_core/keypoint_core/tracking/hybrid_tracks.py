@@ -21,6 +21,9 @@ class HybridTracks:
     Attributes:
         ids: [N] int32.
         pixels: [N, 2] float32, where they are believed to be.
+        place: [N, 2] float32, where flow goes on from.
+        followed: [N] bool, whether it does: also for those that look right where they should not be, which are not
+            VISIBLE until others agree with them.
         status: [N] uint8, of `KeypointStatus`.
         confidence: [N] float32 in 0..1.
         seen: [N] int64, stamp of the frame they were last seen in [ns].
@@ -34,6 +37,8 @@ class HybridTracks:
 
     ids: NDArray[np.int32]
     pixels: Float32
+    place: Float32
+    followed: NDArray[np.bool_]
     status: NDArray[np.uint8]
     confidence: Float32
     seen: NDArray[np.int64]
@@ -87,6 +92,8 @@ class HybridTracks:
         return cls(
             ids=ids,
             pixels=pixels.copy(),
+            place=pixels.copy(),
+            followed=fit.copy(),
             status=np.where(fit, KeypointStatus.VISIBLE, KeypointStatus.OCCLUDED).astype(np.uint8),
             confidence=np.where(fit, 1.0, 0.0).astype(np.float32),
             seen=np.full(n, stamp, dtype=np.int64),
