@@ -128,6 +128,16 @@ def test_a_lost_race_keeps_the_winner(root, episode, tmp_path):
     assert (load_episode(REQUEST.folder(tmp_path)).frame(1).color == episode.frame(1).color).all()
 
 
+def test_what_a_killed_recording_left_is_cleared_away(tmp_path, episode):
+    folder = REQUEST.folder(tmp_path)
+    running, ended = (folder.with_name(f".{folder.name}-{pid}") for pid in (1, 2**22 + 1))  # beyond Linux's largest
+    for left in (running, ended):
+        left.mkdir(parents=True)
+    save_episode(tmp_path, REQUEST, list(episode)[:2], episode.truth, "running")
+    assert running.exists() and not ended.exists()
+    assert find_episodes(tmp_path) == [folder]
+
+
 def test_damage_is_named(tmp_path, episode):
     folder = tmp_path / "copy"
     shutil.copytree(episode.path, folder)

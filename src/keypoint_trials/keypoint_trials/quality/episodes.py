@@ -147,7 +147,8 @@ class Episode:
         if color is None or depth is None:
             raise InputError(f"{self.path}: frame {index} is missing or damaged; remove the folder and record it again")
         metres = np.where(depth > 0, depth.astype(np.float32) * np.float32(1e-3), np.float32(np.nan))
-        return Frame(int(self.stamps[index]), cv2.cvtColor(color, cv2.COLOR_BGR2RGB), metres, self.intrinsics)
+        rgb = np.asarray(cv2.cvtColor(color, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return Frame(int(self.stamps[index]), rgb, metres, self.intrinsics)
 
 
 def load_episode(path: Path | str) -> Episode:
@@ -181,7 +182,9 @@ def save_episode(root: Path, request: EpisodeRequest, frames: Iterable[Frame], t
     """Writes an episode; it appears under its name when it is complete, so that a killed recording leaves none."""
     folder = request.folder(root)
     draft = folder.with_name(f".{folder.name}-{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
+    for left in folder.parent.glob(f".{folder.name}-*"):
+        if not _alive(int(left.name.rsplit("-", 1)[1])):  # of a recording that was killed
+            shutil.rmtree(left)
     for name in ("color", "depth"):
         (draft / name).mkdir(parents=True)
     for index, frame in enumerate(frames):
@@ -215,6 +218,19 @@ def millimetres(depth: Float32 | None) -> NDArray[np.uint16]:
         raise InputError("an episode is recorded with depth, this frame has none")
     value = np.nan_to_num(depth * 1e3, nan=0.0, posinf=0.0, neginf=0.0)
     return np.where((value > 0) & (value < 65535), np.round(value), 0).astype(np.uint16)
+
+
+def _alive(process: int) -> bool:
+    """Whether another process of that number runs."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _write(path: Path, image: NDArray[Any]) -> None:

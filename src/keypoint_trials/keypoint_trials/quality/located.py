@@ -63,7 +63,6 @@ class Located:
         k = scene.frame.intrinsics
         shown = ((scene.truth >= 0) & (scene.truth <= [k.width - 1, k.height - 1])).all(axis=1)
         left, top, _ = crop_of(scene.frame.color, scene.truth)
-        empty = found is None
         return cls(
             task,
             condition,
@@ -73,9 +72,9 @@ class Located:
             scene.truth,
             scene.visible,
             shown,
-            np.empty((0, 2)) if empty else found.pixels.astype(np.float64),
-            np.empty(0) if empty else found.confidence.astype(np.float64),
-            np.empty(0, dtype=bool) if empty else found.visible,
+            np.empty((0, 2)) if found is None else found.pixels.astype(np.float64),
+            np.empty(0) if found is None else found.confidence.astype(np.float64),
+            np.empty(0, dtype=bool) if found is None else found.visible,
             reason,
             seconds,
             (left, top),
@@ -91,7 +90,7 @@ class Located:
         """[N] px; NaN where the scene was refused."""
         if self.refused:
             return np.full(len(self.truth), np.nan)
-        return np.linalg.norm(self.pixels - self.truth, axis=1)
+        return np.asarray(np.linalg.norm(self.pixels - self.truth, axis=1))
 
     @property
     def kept(self) -> NDArray[np.bool_]:

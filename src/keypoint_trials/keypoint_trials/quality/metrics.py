@@ -10,13 +10,14 @@ TAP-Vid: Doersch et al., "TAP-Vid: A Benchmark for Tracking Any Point in a Video
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.errors import InputError
 
-Floats = NDArray[np.floating]
+Floats = NDArray[Any]  # of any floating type
 Flags = NDArray[np.bool_]
 
 THRESHOLDS = (1, 2, 4, 8, 16)  # of TAP-Vid, in a picture of SIZE x SIZE [px]
@@ -190,7 +191,7 @@ def reliability(truth: Floats, visible: Flags, predicted: Floats, flagged: Flags
     index = np.minimum((said * BINS).astype(np.int64), BINS - 1)
     return Reliability(
         np.bincount(index, minlength=BINS).astype(np.int64),
-        np.bincount(index, weights=said, minlength=BINS),
+        np.asarray(np.bincount(index, weights=said, minlength=BINS), dtype=np.float64),
         np.bincount(index[right], minlength=BINS).astype(np.int64),
     )
 

@@ -18,7 +18,7 @@ import numpy as np
 from keypoint_core.arms.description import DEFAULT_ROBOT, robot_name
 from keypoint_core.errors import InputError, KeypointError
 from keypoint_core.runs import runs_root
-from keypoint_core.types import SECOND
+from keypoint_core.types import SECOND, Float32
 from keypoint_sim.camera import Snapshot
 from keypoint_sim.disturbances import parse_condition
 from keypoint_sim.experts import ChunkPlayer
@@ -72,7 +72,7 @@ class Studio:
             self._world.close()
         self._name = self._world = None
 
-    def _stage(self, request: EpisodeRequest) -> tuple[World, SurfacePoints, np.ndarray]:
+    def _stage(self, request: EpisodeRequest) -> tuple[World, SurfacePoints, Float32]:
         name = (request.task, request.robot, request.settings.points)
         if self._world is None or self._name != name:
             self.close()
@@ -84,7 +84,7 @@ class Studio:
 
 
 def act(
-    world: World, points: SurfacePoints, request: EpisodeRequest, reference_pixels: np.ndarray
+    world: World, points: SurfacePoints, request: EpisodeRequest, reference_pixels: Float32
 ) -> tuple[list[Snapshot], Truth, str]:
     """Lets the expert act and notes the truth at every exposure.
 

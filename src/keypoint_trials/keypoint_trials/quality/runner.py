@@ -127,7 +127,8 @@ def measure(name: str, tracked: Tracked, episode: Episode) -> Measured:
         silent,
         track_frames,
         metrics.reliability(*said, tracked.confidence),
-        *(tuple(np.round(column, 6).tolist()) for column in tracked.seconds[WARM_UP:].T),
+        tuple(np.round(tracked.seconds[WARM_UP:, 0], 6).tolist()),
+        tuple(np.round(tracked.seconds[WARM_UP:, 1], 6).tolist()),
         tracked.failure,
     )
 

@@ -69,7 +69,7 @@ def smear(frame: Frame, truth: Float64, rng: Rng) -> Frame:
     angle = rng.uniform(0, np.pi)
     kernel = np.zeros((9, 9), np.float32)
     end = np.round(4 + 4 * np.array([np.cos(angle), np.sin(angle)])).astype(int)
-    cv2.line(kernel, (8 - end[0], 8 - end[1]), end.tolist(), 1.0)
+    cv2.line(kernel, (8 - int(end[0]), 8 - int(end[1])), end.tolist(), (1.0,))
     color = cv2.filter2D(frame.color, -1, kernel / kernel.sum())
     return dataclasses.replace(frame, color=np.asarray(color, dtype=np.uint8))
 
@@ -98,4 +98,5 @@ def _covered(before: Frame, after: Frame, pixels: Float64) -> NDArray[np.bool_]:
         return np.zeros(len(pixels), dtype=bool)
     limit = [before.intrinsics.width - 1, before.intrinsics.height - 1]
     column, row = np.clip(np.round(pixels), 0, limit).astype(int).T
-    return ~np.isclose(before.depth[row, column], after.depth[row, column], equal_nan=True)
+    same = np.isclose(before.depth[row, column], after.depth[row, column], equal_nan=True)
+    return np.asarray(~same, dtype=np.bool_)

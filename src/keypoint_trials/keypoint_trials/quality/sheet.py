@@ -63,7 +63,8 @@ class Sheet:
         if columns is None:
             return np.zeros(len(pixels), dtype=bool)
         u, v = np.round(pixels).T
-        return (u >= columns[0]) & (u < columns[1]) & (v >= self.top) & (v < self.bottom)
+        inside = (u >= columns[0]) & (u < columns[1]) & (v >= self.top) & (v < self.bottom)
+        return np.asarray(inside, dtype=np.bool_)
 
     def before(self, frame: Frame) -> Frame:
         """The frame with the sheet in it."""

@@ -19,7 +19,7 @@ from keypoint_core.statistics import percentiles_ms
 from keypoint_trials.quality.metrics import HIDDEN, Redetection, Reliability
 from keypoint_trials.quality.runner import Measured
 
-WIDTH = 144  # of output that goes into a file or a pipe [columns]
+WIDTH = 156  # of output that goes into a file or a pipe [columns]
 ALL = "all"
 
 
@@ -149,7 +149,7 @@ def make_table(groups: Sequence[Group]) -> Table:
     )
     table = Table(title="track quality", caption=caption, header_style="bold", pad_edge=False)
     for name in ("condition", "task", "tracker", "n"):
-        table.add_column(name, justify="right" if name == "n" else "left", no_wrap=name != "task")
+        table.add_column(name, justify="right" if name == "n" else "left", no_wrap=True)
     for heading, _, _ in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     before = None

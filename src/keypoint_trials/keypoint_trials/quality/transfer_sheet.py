@@ -33,8 +33,8 @@ def contact_sheet(reference: Reference, located: Sequence[Located], results: Pat
     found = sorted((one for one in located if not one.refused), key=_badness, reverse=True)
     refused = [one for one in located if one.refused][: REFUSED if found else TILES - 1]
     rest = found[WORST:]
-    spread = np.linspace(0, len(rest) - 1, max(0, TILES - 1 - WORST - len(refused))).astype(int) if rest else []
-    chosen = found[:WORST] + refused + [rest[i] for i in dict.fromkeys(spread)]
+    spread = np.linspace(0, len(rest) - 1, max(0, TILES - 1 - WORST - len(refused))).astype(int).tolist()
+    chosen = found[:WORST] + refused + [rest[i] for i in dict.fromkeys(spread) if rest]
     left, top, part = crop_of(reference.color, reference.pixels.astype(np.float64))
     cells = [_cell(part, (left, top), reference.pixels.astype(np.float64), None, f"reference, {len(reference.ids)}")]
     for one in chosen:
