@@ -110,7 +110,7 @@ def _device(name: str) -> torch.device:
 
 def _half(wanted: str) -> str:
     """bfloat16 only where the card has it."""
-    return "float16" if wanted == "bfloat16" and not torch.cuda.is_bf16_supported() else wanted
+    return "float16" if wanted == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False) else wanted
 
 
 def _own_memory(function: Callable[..., Any]) -> Callable[..., Any]:
