@@ -2,4 +2,12 @@
 
 from keypoint_core.registry import Registry
 
-CORRESPONDENCES = Registry("correspondence", {"sift_pnp": "keypoint_core.correspondence.sift_pnp:SiftPnp"})
+CORRESPONDENCES = Registry(
+    "correspondence",
+    {
+        "descriptors": "keypoint_core.correspondence.feature_backends:DescriptorCorrespondence",
+        "dift": "keypoint_core.correspondence.feature_backends:DiftCorrespondence",
+        "dinov2": "keypoint_core.correspondence.feature_backends:DinoV2Correspondence",
+        "sift_pnp": "keypoint_core.correspondence.sift_pnp:SiftPnp",
+    },
+)

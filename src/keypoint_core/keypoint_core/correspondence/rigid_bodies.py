@@ -1,0 +1,294 @@
+"""Locates keypoints that lie on one or several rigid bodies.
+
+Matches agree on several poses, one for each body that moved by itself (and some by chance). Each keypoint is looked at
+under every pose and follows the one that its own surroundings support. What no pose explains is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from keypoint_core.correspondence import scoring
+from keypoint_core.correspondence.hypotheses import HypothesisSettings, agreement, find_hypotheses, observe
+from keypoint_core.correspondence.matches import Matcher, Matches
+from keypoint_core.correspondence.patches import ALIKE, Evidence, LiveImage, Patches
+from keypoint_core.correspondence.pose_fit import Observations, fit_pose, ideal_pixels
+from keypoint_core.correspondence.reference import Reference
+from keypoint_core.correspondence.sift_matcher import surroundings
+from keypoint_core.correspondence.surfaces import Surfaces, surfaces_at
+from keypoint_core.correspondence.symmetry import self_similarities
+from keypoint_core.errors import CorrespondenceError, InputError
+from keypoint_core.geometry import camera
+from keypoint_core.geometry.lifting import depth_at, lift
+from keypoint_core.types import Float64, Frame, Keypoints, KeypointStatus
+
+_ANCHOR_SIGMA = 0.5  # error of a patch's best place [px]
+_STRONGEST = 3  # poses whose look-alikes are tried
+_SELF = 0.004  # a corner this near to a keypoint is the keypoint itself [m]
+
+
+@dataclass(frozen=True)
+class BodySettings:
+    """What is accepted.
+
+    Attributes:
+        threshold: probability from which on a keypoint is accepted.
+        min_located: fewer accepted keypoints are refused.
+        anchors: corners of the reference that bear witness for a pose, at most.
+        anchor_radius: half the side of their patches [px].
+        patch_radius: half the side of the keypoints' patches [px].
+        search: patches may sit this far from where a pose puts them [px of the reference].
+        surroundings: corners this near to a keypoint in the reference bear witness [px].
+        look_alikes: poses at most that are tried because the reference resembles itself.
+        hypotheses: how poses are found.
+    """
+
+    threshold: float = 0.8
+    min_located: int = 4
+    anchors: int = 100
+    anchor_radius: int = 5
+    patch_radius: int = 7
+    search: int = 3
+    surroundings: int = 30
+    look_alikes: int = 12
+    hypotheses: HypothesisSettings = field(default_factory=HypothesisSettings)
+
+
+@dataclass(frozen=True)
+class Located:
+    """The outcome for N keypoints.
+
+    Attributes:
+        pixels: [N, 2], NaN where no pose puts the keypoint anywhere.
+        probability: [N] of the place being right.
+        hidden: [N] bool, something is in front of it there.
+        poses: how many were tried.
+        matches: how many there were; explained: how many of them agree with a pose.
+    """
+
+    pixels: Float64
+    probability: Float64
+    hidden: NDArray[np.bool_]
+    poses: int
+    matches: int
+    explained: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Every place that is considered: of N surfaces (a keypoint of unsure depth has several) under H poses.
+
+    Attributes:
+        owners: [N] index of the keypoint each surface belongs to.
+        poses: [H, 4, 4] live_from_reference.
+        places: [H, N, 2] pixels.
+        shown: [H, N] bool, whether they lie on the image.
+        features: [H, N, F] what the score rests on, see scoring.NAMES.
+        nearer: [H, N] share of the surface that is hidden by something in front.
+        explained: matches that agree with a pose.
+    """
+
+    owners: NDArray[np.int64]
+    poses: Float64
+    places: Float64
+    shown: NDArray[np.bool_]
+    features: Float64
+    nearer: Float64
+    explained: int
+
+
+class RigidBodies:
+    """Locates the keypoints of a reference by matches of a `Matcher`.
+
+    Args:
+        reference: with depth, which gives the features their place in space.
+        matcher: made with the same reference.
+        settings: see there.
+
+    Raises:
+        InputError: the reference has no depth, or none at too many keypoints.
+    """
+
+    def __init__(self, reference: Reference, matcher: Matcher, settings: BodySettings) -> None:
+        require_depth(reference)
+        self._reference, self._matcher, self._settings = reference, matcher, settings
+        surfaces = surfaces_at(reference, reference.pixels.astype(np.float64))
+        known = len(np.unique(surfaces.owners))
+        if known < settings.min_located:
+            raise InputError(
+                f"{known} of the reference's {len(reference.ids)} keypoints have a depth, at least "
+                f"{settings.min_located} must; move them off the holes of its depth image"
+            )
+        self._keypoints = Patches(reference, surfaces, settings.patch_radius)
+        self._anchors = Patches(reference, _anchors(reference, settings), settings.anchor_radius)
+        near = scoring.nearness(surfaces.points, self._anchors.surfaces.points)
+        apart = np.linalg.norm(surfaces.points[:, None] - self._anchors.surfaces.points, axis=2) > _SELF
+        self._near_anchors = near * apart
+        wide = scoring.nearness(surfaces.points, self._anchors.surfaces.points, scoring.WIDE)
+        self._wide_anchors = wide * apart
+        self._symmetries = self_similarities(reference, surroundings(reference, settings.surroundings))
+
+    def locate(self, frame: Frame) -> Keypoints:
+        """Finds all keypoints in a live frame.
+
+        Returns:
+            all keypoints; confidence is the probability of being less than 5 px off; those below the threshold, and
+            those outside the image, are LOST.
+
+        Raises:
+            CorrespondenceError: fewer than `min_located` reach the threshold.
+        """
+        located = self.examine(frame)
+        accepted = located.probability >= self._settings.threshold
+        if accepted.sum() < self._settings.min_located:
+            raise CorrespondenceError(self._refusal(located, accepted))
+        return self._result(frame, located, accepted)
+
+    def examine(self, frame: Frame) -> Located:
+        """Where each keypoint most likely is, accepted or not."""
+        candidates, matches = self.candidates(frame)
+        count = len(self._reference.ids)
+        if candidates is None:
+            nowhere = np.full((count, 2), np.nan)
+            return Located(nowhere, np.zeros(count), np.zeros(count, dtype=np.bool_), 0, matches, 0)
+        odds = np.where(candidates.shown, scoring.log_odds(candidates.features), -np.inf)
+        hypothesis, surface = _best(odds, candidates.owners, count)
+        known = np.isfinite(odds[hypothesis, surface]) & (surface >= 0)
+        pixels = np.where(known[:, None], candidates.places[hypothesis, surface], np.nan)
+        probability = np.where(known, scoring.probability(odds[hypothesis, surface]), 0.0)
+        hidden = (candidates.nearer[hypothesis, surface] > scoring.HIDDEN) & known
+        return Located(pixels, probability, hidden, len(odds), matches, candidates.explained)
+
+    def candidates(self, frame: Frame) -> tuple[Candidates | None, int]:
+        """Every place that is considered for each keypoint (None without a pose), and the number of matches."""
+        matches = self._matcher.match(frame)
+        found = find_hypotheses(matches, frame, self._settings.hypotheses)
+        if not found:
+            return None, len(matches)
+        live = LiveImage.of(frame)
+        seen = observe(matches, frame, self._settings.hypotheses.pixel_sigma)
+        poses = np.array([h.matrix for h in found])
+        poses = self._sharpened(live, frame, seen, np.concatenate([poses, self._look_alikes(live, poses)]))
+        evidence = self._keypoints.examine(live, poses, self._settings.search)
+        features = self._features(live, poses, evidence, matches, seen)
+        shown = camera.inside(evidence.places.reshape(-1, 2), frame.intrinsics).reshape(evidence.area.shape)
+        explained = int(np.any([h.inliers for h in found], axis=0).sum())
+        return Candidates(
+            self._keypoints.surfaces.owners, poses, evidence.places, shown, features, evidence.nearer, explained
+        ), len(matches)
+
+    def _features(
+        self, live: LiveImage, poses: Float64, evidence: Evidence, matches: Matches, seen: Observations
+    ) -> Float64:
+        """[H, N, F] what the score of each keypoint's surfaces under each pose rests on."""
+        witness = self._anchors.examine(live, poses, 1)
+        alike = (witness.correlation >= ALIKE) & (witness.nearer + witness.farther < 0.5)
+        # einsum instead of products of matrices, whose order of summation depends on the number of threads.
+        near, wide = (np.einsum("ha,na->hn", alike, w) for w in (self._near_anchors, self._wide_anchors))
+        agrees = agreement(seen, poses, self._settings.hypotheses)
+        to_matches = scoring.nearness(self._keypoints.surfaces.points, matches.points)
+        support = scoring.Support(
+            near=near / np.maximum(self._near_anchors.sum(axis=1), 0.5),
+            count=near,
+            wide=wide / np.maximum(self._wide_anchors.sum(axis=1), 0.5),
+            matches_near=np.einsum("hm,nm->hn", agrees, to_matches),
+            matches=agrees.sum(axis=1),
+        )
+        return scoring.features(evidence, support, self._keypoints.surfaces.sure)
+
+    def _look_alikes(self, live: LiveImage, poses: Float64) -> Float64:
+        """Poses [K, 4, 4] under which other parts of the reference would look like what these poses explain."""
+        others: Float64 = np.einsum("hij,sjk->hsik", poses[:_STRONGEST], self._symmetries).reshape(-1, 4, 4)
+        if not len(others):
+            return others
+        alike = self._anchors.examine(live, others, 2).correlation >= ALIKE
+        count = alike.sum(axis=1)
+        order = np.argsort(-count, kind="stable")[: self._settings.look_alikes]
+        likely: Float64 = others[order[count[order] >= 5]]
+        return likely
+
+    def _sharpened(self, live: LiveImage, frame: Frame, seen: Observations, poses: Float64) -> Float64:
+        """The poses [H, 4, 4] fitted again to the matches and to the corners that look alike under them."""
+        settings = self._settings.hypotheses
+        for search in (self._settings.search, 2):
+            evidence = self._anchors.examine(live, poses, search)
+            agrees = agreement(seen, poses, settings) > 0
+            for k, pose in enumerate(poses.copy()):
+                alike = evidence.correlation[k] >= ALIKE  # false for NaN
+                if alike.sum() < 4:
+                    continue
+                pixels = evidence.pixels[k][alike]
+                corners = Observations(
+                    self._anchors.surfaces.points[alike],
+                    ideal_pixels(pixels, frame.intrinsics),
+                    np.full(len(pixels), _ANCHOR_SIGMA),
+                    np.full(len(pixels), np.nan) if frame.depth is None else depth_at(frame.depth, pixels),
+                    frame.intrinsics,
+                )
+                poses[k], _ = fit_pose(seen.take(agrees[k]).join(corners), pose, settings.depth_sigma)
+        return poses
+
+    def _result(self, frame: Frame, located: Located, accepted: NDArray[np.bool_]) -> Keypoints:
+        """The result as the stack's type; a keypoint without a place keeps its pixel of the reference."""
+        known = np.isfinite(located.pixels).all(axis=1)
+        pixels = np.where(known[:, None], located.pixels, self._reference.pixels)
+        limit = [frame.intrinsics.width - 1, frame.intrinsics.height - 1]
+        pixels = np.clip(pixels, 0, limit).astype(np.float32)
+        points = lift(frame.depth, pixels, frame.intrinsics)
+        points[~accepted] = np.nan
+        return Keypoints(
+            stamp=frame.stamp,
+            ids=self._reference.ids.copy(),
+            pixels=pixels,
+            confidence=located.probability.astype(np.float32),
+            status=np.where(accepted, KeypointStatus.VISIBLE, KeypointStatus.LOST).astype(np.uint8),
+            points=points.astype(np.float32),
+        )
+
+    def _refusal(self, located: Located, accepted: NDArray[np.bool_]) -> str:
+        """How many were located and why not more."""
+        start = f"located {accepted.sum()} of {len(accepted)} keypoints, {self._settings.min_located} needed: "
+        if not located.poses:
+            return start + (
+                f"the reference's {len(self._matcher)} features have {located.matches} matches in this frame, and no "
+                "pose explains them; is the object in view, and lit?"
+            )
+        nowhere = ~np.isfinite(located.pixels).all(axis=1)
+        unlike = ~accepted & ~located.hidden & ~nowhere
+        return start + (
+            f"{located.explained} of {located.matches} matches agree on {located.poses} poses; {unlike.sum()} keypoints "
+            f"do not look like the reference there, {(located.hidden & ~accepted).sum()} are behind something, "
+            f"{nowhere.sum()} are out of view or face away; clear the view or take a new reference"
+        )
+
+
+def require_depth(reference: Reference) -> None:
+    """Raises InputError when the reference has no depth."""
+    if reference.depth is None:
+        raise InputError("this correspondence needs a reference with depth; record one")
+
+
+def _anchors(reference: Reference, settings: BodySettings) -> Surfaces:
+    """Corners of the reference around its keypoints whose depth is sure."""
+    gray = cv2.cvtColor(reference.color, cv2.COLOR_RGB2GRAY)
+    mask = surroundings(reference, settings.surroundings)
+    corners = cv2.goodFeaturesToTrack(gray, settings.anchors, 0.01, 4, mask=mask, blockSize=5)
+    pixels = np.empty((0, 2)) if corners is None else corners[:, 0].astype(np.float64)
+    sure = np.isfinite(depth_at(np.asarray(reference.depth), pixels))
+    return surfaces_at(reference, pixels[sure])
+
+
+def _best(odds: Float64, owners: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each of `count` keypoints the hypothesis [N] and the surface [N] with the highest odds; surface -1: none."""
+    hypothesis, surface = np.zeros(count, dtype=np.int64), np.full(count, -1, dtype=np.int64)
+    best_of_surface = odds.argmax(axis=0)
+    for i in range(count):
+        mine = np.flatnonzero(owners == i)
+        if len(mine):
+            surface[i] = mine[np.argmax(odds[best_of_surface[mine], mine])]
+            hypothesis[i] = best_of_surface[surface[i]]
+    return hypothesis, surface
