@@ -23,6 +23,7 @@ class StaticPointsSettings:
 
     Attributes:
         cell: side of the squares of which each gives at most one point [px].
+        maximum: the strongest points that are taken.
         border: kept free along the image's edges [px].
         quality: least eigenvalue of the gradients' tensor at a point.
         window: side of the patch that is looked for [px].
@@ -33,6 +34,7 @@ class StaticPointsSettings:
     """
 
     cell: int = 24
+    maximum: int = 64
     border: int = 10
     quality: float = 2e-4
     window: int = 15
@@ -72,7 +74,7 @@ class StaticPoints:
         corners, cells = self._corners(self._first)
         pixels = corners * _SCALE + (_SCALE - 1) / 2
         depth = np.full(len(pixels), np.nan) if frame.depth is None else depth_at(frame.depth, pixels)
-        known = np.isfinite(depth)
+        known = np.flatnonzero(np.isfinite(depth))[: self._settings.maximum]
         self._start = corners[known].astype(np.float32)
         self.points = deproject(pixels[known], depth[known], frame.intrinsics)
         self.cells = cells[known]
@@ -118,15 +120,16 @@ class StaticPoints:
         return np.asarray(cv2.addWeighted(fine, s.contrast, coarse, -s.contrast, 128.0, dtype=cv2.CV_8U), np.uint8)
 
     def _corners(self, image: NDArray[np.uint8]) -> tuple[Float64, NDArray[np.int64]]:
-        """The best corner [M, 2] of each square, and the squares (column, row) [M, 2]."""
+        """The best corner [M, 2] of each square, the strongest first, and the squares (column, row) [M, 2]."""
         s = self._settings
         strength = cv2.cornerMinEigenVal(image, s.window // 2)
         inner = strength[s.border : -s.border, s.border : -s.border]
         rows, columns = inner.shape[0] // s.cell, inner.shape[1] // s.cell
         squares = inner[: rows * s.cell, : columns * s.cell].reshape(rows, s.cell, columns, s.cell)
         squares = squares.transpose(0, 2, 1, 3).reshape(rows * columns, -1)
-        best = squares.argmax(axis=1)
-        good = np.flatnonzero(squares.max(axis=1) >= s.quality)
+        best, strongest = squares.argmax(axis=1), squares.max(axis=1)
+        order = np.argsort(-strongest, kind="stable")
+        good = order[strongest[order] >= s.quality]
         cells = np.stack([good % max(columns, 1), good // max(columns, 1)], axis=1)
         within = np.stack([best[good] % s.cell, best[good] // s.cell], axis=1)
         return (cells * s.cell + within + s.border).astype(np.float64), cells.astype(np.int64)
