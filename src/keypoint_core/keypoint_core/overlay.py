@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.errors import InputError
-from keypoint_core.types import Float32, Keypoints, KeypointStatus
+from keypoint_core.types import Float32, Float64, Keypoints, KeypointStatus
 
 Color = tuple[int, int, int]
 
@@ -31,6 +31,8 @@ _DARK: Color = (16, 18, 24)
 _LIGHT: Color = (236, 240, 246)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SHIFT = 4  # OpenCV draws with 4 fractional bits
+_PLACES = np.array([(1.0, -1.0), (1.0, 1.0), (-1.0, -1.0), (-1.0, 1.0)])  # of an id around its keypoint
+_MOST_IDS = 256  # more would not be legible
 _BANDS = 6  # steps in which trails fade
 _FULL_WIDTH = 960  # [px] images wider than this get larger marks
 
@@ -99,7 +101,7 @@ def draw(
         color: [H, W, 3] uint8, RGB.
         keypoints: of that frame.
         trails: their recent ways, fading with age; None for none.
-        ids: whether to write each keypoint's id beside it.
+        ids: whether to write each keypoint's id beside it, where there is room.
         legend: whether to say in a corner how many keypoints have which status.
 
     Returns:
@@ -166,14 +168,28 @@ def _draw_point(
 
 
 def _write_ids(image: NDArray[np.uint8], keypoints: Keypoints, scale: float) -> None:
-    """Each keypoint's id above it to the right, or wherever it stays inside the image."""
-    height, width = image.shape[:2]
-    for pixel, number in zip(keypoints.pixels.tolist(), keypoints.ids.tolist(), strict=True):
-        text, size = str(number), 0.36 * scale
-        length = 7 * len(text) * scale
-        x = pixel[0] + 6 * scale if pixel[0] + 6 * scale + length < width else pixel[0] - 6 * scale - length
-        y = pixel[1] - 5 * scale if pixel[1] > 15 * scale else pixel[1] + 14 * scale
-        _write(image, text, (int(x), int(y)), size, _LIGHT, thick=round(scale))
+    """Each keypoint's id beside it, where that covers no other keypoint or id; left out where there is no such place."""
+    names = [str(number) for number in keypoints.ids.tolist()][:_MOST_IDS]
+    pixels, limit = keypoints.pixels[: len(names), None], np.array([image.shape[1], image.shape[0]] * 2)
+    size = np.array([(7 * len(name), 9) for name in names]).reshape(-1, 1, 2) * scale
+    corners = pixels + _PLACES * (5 * scale + size / 2) - size / 2
+    boxes = np.concatenate([corners, corners + size], axis=2)  # [N, places, 4]
+    dots = np.hstack([keypoints.pixels - 4 * scale, keypoints.pixels + 4 * scale])
+    blocked = ((boxes < 0) | (boxes >= limit)).any(axis=2) | _overlap(boxes, dots).any(axis=2)
+    clashes = _overlap(boxes, boxes.reshape(-1, 4)).reshape(*blocked.shape, *blocked.shape)
+    for i, name in enumerate(names):
+        if not blocked[i].all():
+            place = int(np.argmin(blocked[i]))
+            blocked |= clashes[:, :, i, place]
+            left, _, _, bottom = boxes[i, place].tolist()
+            _write(image, name, (int(left), int(bottom)), 0.36 * scale, _LIGHT, thick=round(scale))
+
+
+def _overlap(boxes: Float64, others: Float64) -> NDArray[np.bool_]:
+    """[N, P, M] which boxes [N, P, 4] (left, top, right, bottom) share pixels with others [M, 4]."""
+    a, b = boxes[:, :, None], others
+    meet = (a[..., 0] < b[:, 2]) & (a[..., 2] > b[:, 0]) & (a[..., 1] < b[:, 3]) & (a[..., 3] > b[:, 1])
+    return np.asarray(meet, dtype=np.bool_)
 
 
 def _draw_legend(image: NDArray[np.uint8], keypoints: Keypoints, scale: float) -> None:

@@ -83,6 +83,32 @@ def test_pixels_at_and_beyond_the_border_are_no_trouble(image):
     assert overlay.draw(image, keypoints([[0, 0], [159, 119], [-20, 300]]), trails, ids=True).shape == image.shape
 
 
+def test_ids_cover_no_other_keypoint_and_stay_inside(image):
+    alone = overlay.draw(image, keypoints([[80, 60]]), ids=True, legend=False)
+    assert (alone[50:58, 84:95] != 90).any()
+    corner = overlay.draw(image, keypoints([[157, 2]]), ids=True, legend=False)
+    assert (corner[6:20, 140:154] != 90).any()
+    crowd = keypoints([[40 + 9 * (i % 4), 40 + 9 * (i // 4)] for i in range(16)])
+    drawn = overlay.draw(image, crowd, ids=True, legend=False)
+    for u, v in crowd.pixels.astype(int):
+        np.testing.assert_allclose(drawn[v, u].astype(int), overlay.COLORS[KeypointStatus.VISIBLE], atol=3)
+
+
+def test_a_dot_is_filled_by_its_confidence(image):
+    filled = []
+    for confidence in (0.0, 0.5, 1.0):
+        one = keypoints([[40, 30]])
+        one.confidence[:] = confidence
+        filled.append(int((overlay.draw(image, one, legend=False)[25:36, 35:46, 1] > 150).sum()))
+    assert filled[0] < filled[1] < filled[2]
+
+
+def test_marks_grow_with_large_images():
+    wide = np.full((1080, 1920, 3), 90, np.uint8)
+    drawn = overlay.draw(wide, keypoints([[900, 500]]), legend=False)
+    assert (drawn[500, 894:907] != 90).any(axis=1).all()
+
+
 def test_nothing_to_draw(image):
     assert (overlay.draw(image, keypoints(np.empty((0, 2)))) == image).all()
     assert overlay.draw(np.zeros((4, 4, 3), np.uint8), keypoints([[1, 1]])).shape == (4, 4, 3)
