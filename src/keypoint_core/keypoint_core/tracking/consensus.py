@@ -27,7 +27,8 @@ class ConsensusSettings:
         agree: a point agrees with a motion up to this error [px].
         part: when points lie beyond this one, those that do not agree look for another body [px].
         fewest: points that a motion takes to be fitted, and to say anything about others.
-        found: points that found a new body; four can agree on a rigid motion by chance.
+        found: points that must look right and agree for a body to be found again.
+        hint: the same for a new body, whose points have been followed to where they are.
         patch: points of a part of a body, neighbours at the start, whose motion is tried for all of it.
         seeds: such parts tried.
         quorum: share of a body's points that must agree after the quick fit; else a wider one is tried.
@@ -39,6 +40,7 @@ class ConsensusSettings:
     part: float = 3.0
     fewest: int = 3
     found: int = 5
+    hint: int = 4
     patch: int = 6
     seeds: int = 5
     quorum: float = 0.8
@@ -201,36 +203,45 @@ class Bodies:
             fits = (off <= self._settings.agree) & (off < 0.5 * error[apart])
             cloud.body[apart[fits]] = body
             apart = apart[~fits]
-        if len(apart) >= self._settings.found:
-            self._found(cloud, seen, good, apart, group)
 
-    def _found(self, cloud: Cloud, seen: Sightings, good: Flags, apart: NDArray[np.intp], group: int) -> None:
-        """Opens a body for the largest number of stray points that agree, if they are enough."""
-        points, stray = cloud.points[apart], seen.take(apart)
+    def guess(self, cloud: Cloud, seen: Sightings, stray: NDArray[np.intp]) -> Motion | None:
+        """A motion that as many stray points as a motion of its own takes roughly share; None without one.
+
+        Args:
+            cloud: the points.
+            seen: where the N points are seen.
+            stray: [S] indices of points of one group that part from their bodies.
+        """
+        settings, points, loose = self._settings, cloud.points[stray], seen.take(stray)
         away = np.linalg.norm(points[:, None] - points, axis=2)
-        best, votes = Motion.none(), 0
-        for seed in range(len(apart)):
-            near = np.argsort(away[seed], kind="stable")[: self._settings.found]
-            before = self._motions[int(cloud.body[apart[seed]])]
-            motion = fit(before, points[near], stray.take(near), self._focal, self._settings.motion, wide=40.0)
-            if self._votes(motion, points, stray) > votes:
-                best, votes = motion, self._votes(motion, points, stray)
-        if votes < self._settings.found:
-            return
-        body = self.open(group)
-        self._motions[body] = self._fit(best, points, stray)
-        joined = apart[errors(self._motions[body], points, stray.rays, self._focal) <= self._settings.part]
-        left = np.unique(cloud.body[joined])
-        cloud.body[joined] = body
-        self._follow(cloud, good, np.flatnonzero(~good & (cloud.group == group) & np.isin(cloud.body, left)), body)
+        best, votes = None, settings.hint - 1
+        for seed in np.unique(np.linspace(0, len(stray) - 1, settings.seeds).astype(int)):
+            near = np.argsort(away[seed], kind="stable")[: settings.patch]
+            before = self._motions[int(cloud.body[stray[seed]])]
+            motion = fit(before, points[near], loose.take(near), self._focal, settings.motion, wide=40.0)
+            count = int((errors(motion, points, loose.rays, self._focal) <= settings.part).sum())
+            if count > votes:
+                best, votes = motion, count
+        return best
 
-    def _follow(self, cloud: Cloud, good: Flags, others: NDArray[np.intp], body: int) -> None:
-        """What cannot tell itself goes with a new body if most of its nearest neighbours at the start did."""
-        tell = np.flatnonzero(good)
+    def found(self, cloud: Cloud, motion: Motion, joined: NDArray[np.intp], undecided: Flags) -> None:
+        """Opens a body for points of one group.
+
+        Args:
+            cloud: the points; their bodies change.
+            motion: of the new body.
+            joined: [J] indices of the points that are on it.
+            undecided: [N] points that cannot tell by themselves; they come along if most of their nearest neighbours do.
+        """
+        left, group = np.unique(cloud.body[joined]), int(cloud.group[joined[0]])
+        body = self.open(group)
+        self._motions[body] = motion
+        cloud.body[joined] = body
+        others = np.flatnonzero(undecided & (cloud.group == group) & np.isin(cloud.body, left))
+        tell = np.flatnonzero(~undecided & (cloud.group == group))
         away = np.linalg.norm(cloud.points[others][:, None] - cloud.points[tell], axis=2)
         near = np.argsort(away, axis=1, kind="stable")[:, : self._settings.neighbours]
-        most = (cloud.body[tell[near]] == body).mean(axis=1) > 0.5
-        cloud.body[others[most]] = body
+        cloud.body[others[(cloud.body[tell[near]] == body).mean(axis=1) > 0.5]] = body
 
     def _close(self, cloud: Cloud) -> None:
         """Forgets bodies that no point is on, but for the first one of a group that has points."""

@@ -18,6 +18,7 @@ from keypoint_core.geometry.lifting import lift
 from keypoint_core.tracking import templates as patches
 from keypoint_core.tracking.companions import CompanionSettings, companions
 from keypoint_core.tracking.consensus import Bodies, ConsensusSettings
+from keypoint_core.tracking.depth_learning import DepthSettings, learn_depths
 from keypoint_core.tracking.evidence import Evidence, nearer
 from keypoint_core.tracking.frame_check import check_size
 from keypoint_core.tracking.hybrid_tracks import HybridTracks
@@ -27,6 +28,7 @@ from keypoint_core.tracking.optical_flow import FlowSettings, forward_backward
 from keypoint_core.tracking.picture import Picture
 from keypoint_core.tracking.redetection import RedetectionSettings, Redetector, TemplateSearch
 from keypoint_core.tracking.relocation import RelocationSettings, relocate
+from keypoint_core.tracking.relocation import found as open_bodies
 from keypoint_core.tracking.surfaces import surfaces
 from keypoint_core.tracking.templates import TemplateSettings
 from keypoint_core.tracking.tracks import checked_ids, checked_pixels
@@ -44,7 +46,7 @@ class HybridSettings:
         max_backward: forward-backward error above which flow is not believed [px].
         core: half the side of the template's middle [px].
         lost_after: a keypoint not seen for longer is LOST [s].
-        companion, flow, template, view, consensus, measurement, redetection, relocation, judgement: see there.
+        companion, flow, template, view, consensus, measurement, depth, redetection, relocation, judgement: see there.
     """
 
     max_backward: float = 1.0
@@ -56,6 +58,7 @@ class HybridSettings:
     view: ViewSettings = field(default_factory=ViewSettings)
     consensus: ConsensusSettings = field(default_factory=ConsensusSettings)
     measurement: MeasurementSettings = field(default_factory=MeasurementSettings)
+    depth: DepthSettings = field(default_factory=DepthSettings)
     redetection: RedetectionSettings = field(default_factory=RedetectionSettings)
     relocation: RelocationSettings = field(default_factory=RelocationSettings)
     judgement: JudgementSettings = field(default_factory=JudgementSettings)
@@ -118,6 +121,8 @@ class HybridTracker:
         self._settle(tracks, picture, found, seen)
         tracks.place[:], tracks.followed[:] = found.place, seen | (believed & found.distinct & self._likely(found))
         self._keep_views(tracks, picture, found, seen)
+        learn_depths(tracks, self._bodies, picture, found, self._settings.depth)
+        open_bodies(tracks, self._bodies, picture, found, self._settings.relocation)
         left = np.isfinite(backward) & (backward <= self._settings.max_backward) & ~picture.holds(flowed)
         tracks.status[left & ~seen] = KeypointStatus.OUT_OF_VIEW
         self._picture, self._evidence = picture, evidence.take(tracks.own)
@@ -223,7 +228,7 @@ class HybridTracker:
 
     def _likely(self, found: Measurement) -> Flags:
         """[N] which keypoints look right where they were found."""
-        return found.likeness >= self._settings.measurement.likeness
+        return found.likeness >= self._settings.measurement.stray
 
     def _settle(self, tracks: HybridTracks, picture: Picture, found: Measurement, seen: Flags) -> None:
         """Writes down where the keypoints are."""

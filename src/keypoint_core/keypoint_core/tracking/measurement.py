@@ -27,6 +27,7 @@ class MeasurementSettings:
     Attributes:
         max_correction: aligning may move a patch this far [px].
         likeness: from which on a place counts for the motion of its body.
+        stray: likeness of a place that flow leads to, from which on a keypoint may have parted from its body.
         agree: up to this distance from where its body puts it, a place speaks for the body's motion [px].
         supporters: other such points from which on a body tells where those are that nothing looks like.
         pull: by how much likeness a place pays for each pixel that it lies from where its body puts it.
@@ -35,6 +36,7 @@ class MeasurementSettings:
 
     max_correction: float = 4.0
     likeness: float = 0.75
+    stray: float = 0.6
     agree: float = 1.5
     supporters: int = 3
     pull: float = 0.02
@@ -97,7 +99,8 @@ def measure(
     expected = picture.project(bodies.moved(tracks.cloud))
     agreeing = measured & (np.linalg.norm(place - expected, axis=1) <= settings.agree)
     support = bodies.support(tracks.cloud, agreeing)
-    vague = np.flatnonzero(~distinct | (~measured & (support >= settings.supporters)))
+    stray = believed & (likeness >= settings.stray) & (np.linalg.norm(place - expected, axis=1) > settings.agree)
+    vague = np.flatnonzero(~distinct | (~measured & ~stray & (support >= settings.supporters)))
     place[vague] = expected[vague]
     likeness[vague] = _likeness(templates.take(vague), place[vague], picture, settings)
     error = np.linalg.norm(place - expected, axis=1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Finding a body again of which too little is seen."""
+"""Finding a body again of which too little is seen, and a new one whose points part from theirs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from keypoint_core.tracking import templates as patches
 from keypoint_core.tracking.consensus import Bodies, ConsensusSettings
 from keypoint_core.tracking.hybrid_tracks import HybridTracks
+from keypoint_core.tracking.measurement import Measurement
 from keypoint_core.tracking.picture import Picture
 from keypoint_core.tracking.redetection import Found, Redetector, Search
 from keypoint_core.tracking.rigid_motion import Motion, errors, fit, patch_warps, turned
@@ -19,6 +20,7 @@ from keypoint_core.tracking.views import ViewSettings
 from keypoint_core.types import Float64
 
 Index = NDArray[np.intp]
+_WITNESSES = 3  # points by which a new body was guessed that must still look right under its motion
 _GUESSES = 2  # motions checked per frame and body
 
 
@@ -28,12 +30,14 @@ class RelocationSettings:
 
     Attributes:
         likeness: of a patch there that counts.
+        stray: likeness of a point that may have parted from its body.
         reach: aligning may move a patch this far [px].
         share: of the body's points that must look right and agree.
         template, view, consensus: as everywhere in the tracker.
     """
 
     likeness: float = 0.75
+    stray: float = 0.6
     reach: float = 8.0
     share: float = 0.3
     template: TemplateSettings = field(default_factory=TemplateSettings)
@@ -64,10 +68,38 @@ def relocate(
         if len(members) < settings.consensus.found or tracks.visible[members].sum() >= fewest:
             continue
         for guess in _guesses(tracks, bodies.motion(body), members, picture, redetector, turn, settings):
-            motion, votes = _check(tracks.take(members), guess, picture, settings)
-            if votes >= max(settings.consensus.found, settings.share * len(members)):
+            motion, agree = _check(tracks.take(members), guess, picture, settings)
+            if agree.sum() >= max(settings.consensus.found, settings.share * len(members)):
                 bodies.put(body, motion)
                 break
+
+
+def found(
+    tracks: HybridTracks, bodies: Bodies, picture: Picture, measured: Measurement, settings: RelocationSettings
+) -> None:
+    """Opens a body where points that part from theirs share a motion, under which their patches look right too.
+
+    Args:
+        tracks, bodies: points change their body.
+        picture: the newest one.
+        measured: where the points are in it.
+        settings: see there.
+    """
+    right, cloud = measured.distinct & (measured.likeness >= settings.stray), tracks.cloud
+    for group in np.unique(tracks.group[right & (measured.error > settings.consensus.part)]).tolist():
+        mine = tracks.group == group
+        stray = np.flatnonzero(mine & right & (measured.error > settings.consensus.agree))
+        if len(stray) < settings.consensus.hint:
+            continue
+        guess = bodies.guess(cloud, picture.sightings(measured.place, tracks.sure), stray)
+        if guess is None:
+            continue
+        loose = np.flatnonzero(mine & tracks.fit & ~measured.agreeing)
+        motion, agree = _check(tracks.take(loose), guess, picture, settings)
+        if agree.sum() >= settings.consensus.hint and agree[np.isin(loose, stray)].sum() >= _WITNESSES:
+            undecided = ~measured.agreeing
+            undecided[loose[agree]] = False
+            bodies.found(cloud, motion, loose[agree], undecided)
 
 
 def _guesses(
@@ -110,18 +142,20 @@ def _motions(
         yield fit(single[i], points, seen, picture.focal, fitting) if votes[i] > 2 else single[i]
 
 
-def _check(tracks: HybridTracks, guess: Motion, picture: Picture, settings: RelocationSettings) -> tuple[Motion, int]:
-    """The motion that the points' patches agree on near a guess, and how many agree."""
-    votes, focal, points = 0, picture.focal, tracks.points
+def _check(
+    tracks: HybridTracks, guess: Motion, picture: Picture, settings: RelocationSettings
+) -> tuple[Motion, NDArray[np.bool_]]:
+    """The motion that the points' patches agree on near a guess, and which points [N] do."""
+    agree, focal, points = np.zeros(len(tracks), dtype=bool), picture.focal, tracks.points
     for _ in range(2):
         warps = patch_warps(guess, points, tracks.tangents, focal)
         drawn, _ = tracks.views.draw(warps, settings.view, settings.template)
         start = picture.project(guess.apply(points))
         place, likeness = patches.align(picture.gray, drawn, start, settings.template)
         good = (likeness >= settings.likeness) & (np.linalg.norm(place - start, axis=1) <= settings.reach)
-        if good.sum() < settings.consensus.found:
-            return guess, 0
-        seen = picture.sightings(place[good], tracks.sure[good])
-        guess = fit(guess, points[good], seen, focal, settings.consensus.motion)
-        votes = int((errors(guess, points[good], seen.rays, focal) <= settings.consensus.agree).sum())
-    return guess, votes
+        if good.sum() < settings.consensus.hint:
+            return guess, np.zeros(len(tracks), dtype=bool)
+        seen = picture.sightings(place, tracks.sure)
+        guess = fit(guess, points[good], seen.take(good), focal, settings.consensus.motion)
+        agree = good & (errors(guess, points, seen.rays, focal) <= settings.consensus.agree)
+    return guess, agree

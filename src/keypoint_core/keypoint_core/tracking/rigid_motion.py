@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from keypoint_core.types import Float64
 
+_DEEPEST = 0.05  # largest relative change of a depth at once
 _Z = 0.05  # nearer than that nothing is seen [m]
 
 
@@ -135,6 +136,24 @@ def patch_warps(motion: Motion, points: Float64, tangents: Float64, focal: float
     sides = np.einsum("ij,njk->nik", motion.rotation, tangents)
     warps: Float64 = focal * (sides[:, :2] - moved[:, :2, None] / depth * sides[:, 2:]) / depth
     return warps
+
+
+def depth_steps(motion: Motion, points: Float64, rays: Float64, focal: float, stiffness: Float64) -> Float64:
+    """[N] relative changes of the points' first depths that bring them nearer to where they are seen now.
+
+    Args:
+        motion: of the body.
+        points: [N, 3] in the first frame [m].
+        rays: [N, 2] (x / z, y / z) that they are seen along now.
+        focal: length [px].
+        stiffness: [N] against changing them [px^2].
+    """
+    moved, ahead = motion.apply(points), points @ motion.rotation.T
+    z = np.maximum(moved[:, 2:], _Z)
+    error = focal * (moved[:, :2] / z - rays)
+    slope = focal * (ahead[:, :2] - moved[:, :2] / z * ahead[:, 2:]) / z
+    steps: Float64 = -(slope * error).sum(axis=1) / ((slope**2).sum(axis=1) + stiffness)
+    return np.clip(steps, -_DEEPEST, _DEEPEST)
 
 
 def turned(motion: Motion, point: Float64, ray: Float64, angle: float) -> Motion:

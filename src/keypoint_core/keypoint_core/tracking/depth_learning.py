@@ -1,0 +1,73 @@
+"""How far away points are, from how they move.
+
+Depth is missing at edges, and on glass it is that of what lies behind. Whatever has moved shows its distance: under the
+right motion of its body, a point with the wrong depth is seen elsewhere on the line that its ray has become.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keypoint_core.tracking.consensus import Bodies
+from keypoint_core.tracking.hybrid_tracks import HybridTracks
+from keypoint_core.tracking.measurement import Measurement
+from keypoint_core.tracking.picture import Picture
+from keypoint_core.tracking.rigid_motion import depth_steps, errors
+
+_STEPS = 6
+
+
+@dataclass(frozen=True)
+class DepthSettings:
+    """When pixels correct a depth.
+
+    Attributes:
+        likeness: that a point needs.
+        measured, unknown: weight of a point's own depth, where it was measured and where it was not, against pixels
+            that say otherwise [px^2 per square of a relative change].
+        stray: a point that parts from its body, but by no more than this [px], has a wrong depth
+        explained: if another one puts it that near to where it is seen [px],
+        change: and differs by no more than this part.
+    """
+
+    likeness: float = 0.8
+    measured: float = 2e4
+    unknown: float = 100.0
+    stray: float = 8.0
+    explained: float = 1.0
+    change: float = 0.3
+
+
+def learn_depths(
+    tracks: HybridTracks, bodies: Bodies, picture: Picture, found: Measurement, settings: DepthSettings
+) -> None:
+    """Moves points along their first rays so that their bodies' motions explain where they are now.
+
+    Args:
+        tracks: their points change.
+        bodies: how they moved.
+        picture: the newest one.
+        found: where the keypoints are in it; its errors are those with the new depths afterwards.
+        settings: see there.
+    """
+    right = found.distinct & (found.likeness >= settings.likeness)
+    stray = right & ~found.agreeing & (found.error <= settings.stray)
+    stiffness = np.where(tracks.sure & ~stray, settings.measured, settings.unknown)
+    index = np.flatnonzero(stray | (right & found.agreeing))
+    for body in bodies:
+        rows = index[tracks.body[index] == body]
+        if len(rows) == 0:
+            continue
+        motion, rays, scale = bodies.motion(body), picture.rays(found.place[rows]), np.ones(len(rows))
+        for _ in range(_STEPS if stray[rows].any() else 1):
+            points = tracks.points[rows] * scale[:, None]
+            scale *= 1 + depth_steps(motion, points, rays, picture.focal, stiffness[rows])
+        error = errors(motion, tracks.points[rows] * scale[:, None], rays, picture.focal)
+        fine = ~stray[rows] | ((error <= settings.explained) & (np.abs(scale - 1) <= settings.change))
+        rows, scale, error = rows[fine], scale[fine], error[fine]
+        tracks.points[rows] *= scale[:, None]
+        tracks.tangents[rows] *= scale[:, None, None]
+        tracks.sure[rows[stray[rows]]] = False
+        found.error[rows] = error
