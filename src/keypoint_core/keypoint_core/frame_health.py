@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from keypoint_core.types import Frame
 
-_STRIDE = 4  # every fourth pixel of every fourth row tells how much a picture varies
+_STRIDE = 8  # every eighth pixel of every eighth row tells how much a picture varies
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class FrameMonitor:
         self._repeats = 0
 
     def examine(self, frame: Frame) -> FrameHealth:
-        """What is wrong with the newest frame; takes some 0.6 ms at 640x480."""
+        """What is wrong with the newest frame; takes some 0.4 ms at 640x480."""
         settings, before = self._settings, self._before
         resized = before is not None and before.shape != frame.color.shape
         same = before is not None and not resized and np.array_equal(before, frame.color)

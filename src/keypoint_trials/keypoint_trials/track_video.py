@@ -21,6 +21,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from keypoint_core.errors import InputError, KeypointError, TrackingError
@@ -38,6 +39,7 @@ from keypoint_trials.video import VideoWriter
 from keypoint_trials.video_report import ContactSheet, TrackFigures, TrackFile
 
 _JUMP = 1 / 16  # of the image's width: a longer way between two frames is drawn without a line
+_LEGIBLE = 640  # [px] width that small videos are brought to for the overlay, by a whole factor
 _EVERY = 100  # frames between two lines that say how far it got
 
 
@@ -140,6 +142,17 @@ def first_frame(source: PictureSource, skip: int) -> tuple[Frame, Iterator[Frame
     return frame, frames
 
 
+def enlarged(image: NDArray[np.uint8], keypoints: Keypoints) -> tuple[NDArray[np.uint8], Keypoints]:
+    """A small picture with its keypoints as many times as large as marks and words need to leave it visible."""
+    times = max(1, round(_LEGIBLE / image.shape[1]))
+    if times == 1:
+        return image, keypoints
+    large = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(large, np.uint8), replace(
+        keypoints, pixels=keypoints.pixels * times + np.float32((times - 1) / 2)
+    )
+
+
 def write_results(
     folder: Path,
     frames: Iterator[tuple[Frame, Keypoints]],
@@ -153,13 +166,14 @@ def write_results(
         writer: VideoWriter | None = None
         trails = Trails(options.trail)
         for index, (frame, keypoints) in enumerate(frames):
+            image, marks = enlarged(frame.color, keypoints)
             if writer is None:
-                height, width = frame.color.shape[:2]
+                height, width = image.shape[:2]
                 begin = frame.stamp
-                trails = Trails(options.trail, jump=max(20.0, width * _JUMP))
+                trails = Trails(options.trail, jump=width * _JUMP)
                 writer = stack.enter_context(VideoWriter(folder / "overlay.mp4", (width, height)))
-            trails.push(keypoints)
-            picture = draw(frame.color, keypoints, trails, ids=True)
+            trails.push(marks)
+            picture = draw(image, marks, trails, ids=True)
             seconds = (frame.stamp - begin) / SECOND
             writer.write(picture, seconds)
             file.write(options.start + index, keypoints)

@@ -69,8 +69,8 @@ def test_a_video_is_tracked_and_shown(tmp_path, track):
     np.testing.assert_allclose([[float(r["u"]), float(r["v"])] for r in last], [[79, 50], [109, 70]], atol=0.5)
     with av.open(str(out / "overlay.mp4")) as container:
         frames = list(container.decode(video=0))
-    assert len(frames) == 20 and (frames[0].width, frames[0].height) == SIZE
-    shown = frames[-1].to_ndarray(format="rgb24")[50, 79].astype(int)
+    assert len(frames) == 20 and (frames[0].width, frames[0].height) == (640, 480)  # enlarged four times
+    shown = frames[-1].to_ndarray(format="rgb24")[4 * 50 + 2, 4 * 79 + 2].astype(int)
     assert shown[1] > shown[0] + 40  # the dot is green
     assert cv2.imread(str(out / "sheet.png")).shape[1] > 1000
     summary = json.loads((out / "summary.json").read_text())
