@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from keypoint_core.camera_monitor.monitor import CameraMonitor
-from keypoint_core.checkpoint import Checkpoint
-from keypoint_core.geometry.lifting import depth_at
-from keypoint_core.geometry.view import TrainingView
 from keypoint_core.protocols import Correspondence, Policy, Tracker
 from keypoint_core.tracking.session import TrackingSession
 from keypoint_core.types import ActionChunk, Float64, Frame, Keypoints, Observation, RobotState
+
+if TYPE_CHECKING:
+    from keypoint_core.camera_monitor.monitor import CameraMonitor
+    from keypoint_core.geometry.view import TrainingView
 
 
 class Pipeline:
@@ -60,11 +58,3 @@ class Pipeline:
         if self._view is not None:
             keypoints = self._view.apply(keypoints)
         return self._policy.act(Observation(keypoints, state))
-
-
-def training_view(checkpoint: Checkpoint) -> TrainingView:
-    """The view that a checkpoint was trained for; keypoints without any depth get that of its reference view."""
-    reference, card = checkpoint.reference(), checkpoint.card
-    depth = depth_at(reference.depth, reference.pixels) if reference.depth is not None else np.empty(0)
-    known = depth[np.isfinite(depth)]
-    return TrainingView(card.camera_pose, card.intrinsics, float(np.median(known)) if len(known) else math.nan)

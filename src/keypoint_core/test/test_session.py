@@ -116,3 +116,67 @@ def test_the_pipeline_locates_once_then_tracks_and_acts() -> None:
     assert (started.stamp, tracked.stamp, chunk.stamp) == (1, 2, 2)
     assert np.array_equal(chunk.positions, np.ones((1, 6)))
     assert replace(tracked, stamp=1).ids.tolist() == IDS.tolist()
+
+
+class FakeMonitor:
+    """Follows a camera that moves by one metre a frame."""
+
+    report = "moved"
+
+    def __init__(self) -> None:
+        self.camera_pose: np.ndarray | None = None
+
+    def calibrate(self, pose: np.ndarray | None) -> None:
+        self.camera_pose = pose
+
+    def start(self, frame: Frame) -> None:
+        assert self.camera_pose is not None
+
+    def update(self, frame: Frame) -> None:
+        self.camera_pose = self.camera_pose + np.eye(4, k=3)
+
+
+@pytest.mark.parametrize("status", [(VISIBLE,) * 4, (VISIBLE, LOST, VISIBLE, LOST)], ids=["all", "some"])
+def test_every_frame_has_the_pose_of_its_camera(status: tuple[int, ...]) -> None:
+    session = TrackingSession(FakeTracker(), FakeMonitor())
+    session.calibrate(np.eye(4))
+    poses = [session.start(frame(1), keypoints(1, status=status)).camera_pose]
+    poses += [session.track(frame(stamp)).camera_pose for stamp in (2, 3)]
+    assert [pose[0, 3] for pose in poses] == [0, 1, 2] and session.camera_report == "moved"
+
+
+def test_without_a_monitor_the_calibration_holds() -> None:
+    session = TrackingSession(FakeTracker())
+    assert session.start(frame(1), keypoints(1)).camera_pose is None
+    session.calibrate(np.eye(4))
+    np.testing.assert_array_equal(session.track(frame(2)).camera_pose, np.eye(4))
+    assert session.camera_report == ""
+
+
+def test_the_policy_sees_the_training_view_and_the_track_stays_as_it_is() -> None:
+    calls: list[str] = []
+
+    class View:
+        def reset(self) -> None:
+            calls.append("view reset")
+
+        def apply(self, keypoints: Keypoints) -> Keypoints:
+            return replace(keypoints, pixels=keypoints.pixels + 100)
+
+    class Parts:
+        def locate(self, frame: Frame) -> Keypoints:
+            return keypoints(frame.stamp)
+
+        def reset(self) -> None:
+            calls.append("policy reset")
+
+        def act(self, observation: Observation) -> ActionChunk:
+            calls.append(f"act on {observation.keypoints.pixels[0, 0]:.0f}")
+            return ActionChunk(observation.keypoints.stamp, 0.1, observation.state.position[None], np.zeros(1))
+
+    pipeline = Pipeline(Parts(), FakeTracker(), Parts(), View())
+    started = pipeline.start(frame(1), np.eye(4))
+    pipeline.act(started, RobotState(1, np.ones(6), np.zeros(6), np.zeros(6)))
+    assert calls == ["policy reset", "view reset", "act on 107"] and started.pixels[0, 0] == 7
+    np.testing.assert_array_equal(started.camera_pose, np.eye(4))
+    assert pipeline.start(frame(2)).camera_pose is None, "the calibration of another start does not hold for ever"

@@ -1,6 +1,7 @@
 """Keypoints seen by a camera that stands elsewhere become those of the training's camera."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from keypoint_core.checkpoint import load_checkpoint
 from keypoint_core.errors import InputError
 from keypoint_core.geometry.camera import project, transform
 from keypoint_core.geometry.pose import Pose, difference, inverse, rigid
-from keypoint_core.geometry.view import TrainingView
+from keypoint_core.geometry.view import TrainingView, training_view
 from keypoint_core.types import Intrinsics, Keypoints, KeypointStatus
 
 K = Intrinsics(640, 480, 607.0, 607.0, 318.0, 246.0)
@@ -169,3 +171,11 @@ def test_a_pose_keeps_its_matrix(turn, place):
 def test_a_quaternion_that_is_none_is_refused(quaternion):
     with pytest.raises(InputError, match="quaternion that is not 0"):
         Pose((0, 0, 0), quaternion)
+
+
+def test_a_checkpoint_knows_its_view():
+    checkpoint = load_checkpoint(Path(__file__).parents[3] / "models/clock_button/dagger")
+    transformer = training_view(checkpoint)
+    camera = np.array(checkpoint.card.camera_pose)
+    keypoints = seen(camera @ rigid(Rotation.from_rotvec((0.02, 0.03, 0)), np.zeros(3)), depthless=range(len(OBJECT)))
+    assert np.abs(transformer.apply(keypoints).pixels - seen(camera).pixels).max() < 1, "a turn alone needs no depth"

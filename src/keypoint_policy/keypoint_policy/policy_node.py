@@ -15,9 +15,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from keypoint_core.checkpoint import Checkpoint, load_checkpoint
 from keypoint_core.errors import InputError
-from keypoint_core.geometry.view import TrainingView
+from keypoint_core.geometry.view import TrainingView, training_view
 from keypoint_core.parameters import parameter
-from keypoint_core.pipeline import training_view
 from keypoint_core.protocols import Policy
 from keypoint_core.states import StateHistory
 from keypoint_core.types import Keypoints, Observation

@@ -28,8 +28,9 @@ from keypoint_core.camera_monitor.monitor import MODES, CameraMonitor
 from keypoint_core.checkpoint import checkpoint_of_robot, load_checkpoint, models_folder, require_trained
 from keypoint_core.correspondence import CORRESPONDENCES
 from keypoint_core.errors import KeypointError
+from keypoint_core.geometry.view import training_view
 from keypoint_core.parameters import read_parameters
-from keypoint_core.pipeline import Pipeline, training_view
+from keypoint_core.pipeline import Pipeline
 from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.statistics import percentiles_ms, wilson_interval
 from keypoint_core.tracking import TRACKERS

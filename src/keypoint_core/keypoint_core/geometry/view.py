@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keypoint_core.errors import InputError
 from keypoint_core.geometry.camera import deproject, inside, project, transform
+from keypoint_core.geometry.lifting import depth_at
 from keypoint_core.geometry.pose import difference, inverse
 from keypoint_core.types import Float32, Float64, Intrinsics, Keypoints, KeypointStatus
+
+if TYPE_CHECKING:
+    from keypoint_core.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,14 @@ class TrainingView:
         expected = project(keypoints.points[known], self._intrinsics)
         offset: Float64 = np.nan_to_num(np.median(keypoints.pixels[known] - expected, axis=0))
         return offset
+
+
+def training_view(checkpoint: Checkpoint) -> TrainingView:
+    """The view that a checkpoint was trained for; keypoints without any depth get that of its reference view."""
+    reference, card = checkpoint.reference(), checkpoint.card
+    depth = np.empty(0) if reference.depth is None else depth_at(reference.depth, reference.pixels)
+    known = depth[np.isfinite(depth)]
+    return TrainingView(card.camera_pose, card.intrinsics, float(np.median(known)) if len(known) else math.nan)
 
 
 def _median_of_nearest(pixels: Float32, depth: Float64, known: NDArray[np.bool_], count: int) -> Float64:
