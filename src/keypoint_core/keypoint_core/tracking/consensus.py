@@ -30,7 +30,7 @@ class ConsensusSettings:
         found: points that must look right and agree for a body to be found again.
         hint: the same for a new body, whose points have been followed to where they are.
         patch: points of a part of a body, neighbours at the start, whose motion is tried for all of it.
-        seeds: such parts tried.
+        seeds: such parts tried per frame, in turn.
         quorum: share of a body's points that must agree after the quick fit; else a wider one is tried.
         neighbours: hidden points go with most of that many, nearest to them at the start, when a body is founded.
         motion: of the fit.
@@ -42,7 +42,7 @@ class ConsensusSettings:
     found: int = 5
     hint: int = 4
     patch: int = 6
-    seeds: int = 5
+    seeds: int = 2
     quorum: float = 0.8
     neighbours: int = 3
     motion: MotionSettings = field(default_factory=MotionSettings)
@@ -75,6 +75,7 @@ class Bodies:
         self._settings, self._focal = settings, focal
         self._motions: dict[int, Motion] = {}
         self._groups: dict[int, int] = {}
+        self._seed = 0
 
     def open(self, group: int) -> int:
         """A new body that has not moved; returns its number."""
@@ -158,17 +159,24 @@ class Bodies:
         A fit to all points of two bodies that begin to part lies between them; one to neighbours lies on either.
         """
         settings = self._settings.motion
-        quick = fit(motion, points, seen, self._focal, settings, wide=3.0)
+        quick = fit(motion, points, seen, self._focal, settings, near=3.0)
         if self._votes(quick, points, seen) >= self._settings.quorum * len(points):
             return quick
         guesses = [quick, fit(motion, points, seen, self._focal, settings)]
-        if len(points) > self._settings.patch:
-            away = np.linalg.norm(points[:, None] - points, axis=2)
-            for seed in np.unique(np.linspace(0, len(points) - 1, self._settings.seeds).astype(int)):
-                near = np.argsort(away[seed], kind="stable")[: self._settings.patch]
-                part = fit(motion, points[near], seen.take(near), self._focal, settings)
-                guesses.append(fit(part, points, seen, self._focal, settings, wide=self._settings.agree))
+        for part in self._parts(points):
+            guess = fit(motion, points[part], seen.take(part), self._focal, settings)
+            guesses.append(fit(guess, points, seen, self._focal, settings, near=self._settings.agree))
         return max(guesses, key=lambda guess: self._score(guess, points, seen))
+
+    def _parts(self, points: Float64) -> list[NDArray[np.intp]]:
+        """Some groups of neighbours, others every time."""
+        size, seeds = self._settings.patch, self._settings.seeds
+        if len(points) <= size:
+            return []
+        self._seed += 1
+        first = self._seed * seeds + np.arange(seeds)
+        away = np.linalg.norm(points[first * size % len(points)][:, None] - points, axis=2)
+        return list(np.argsort(away, axis=1, kind="stable")[:, :size])
 
     def _votes(self, motion: Motion, points: Float64, seen: Sightings) -> int:
         return int((errors(motion, points, seen.rays, self._focal) <= self._settings.agree).sum())
@@ -215,10 +223,10 @@ class Bodies:
         settings, points, loose = self._settings, cloud.points[stray], seen.take(stray)
         away = np.linalg.norm(points[:, None] - points, axis=2)
         best, votes = None, settings.hint - 1
-        for seed in np.unique(np.linspace(0, len(stray) - 1, settings.seeds).astype(int)):
+        for seed in np.unique(np.linspace(0, len(stray) - 1, 2 * settings.seeds).astype(int)):
             near = np.argsort(away[seed], kind="stable")[: settings.patch]
             before = self._motions[int(cloud.body[stray[seed]])]
-            motion = fit(before, points[near], loose.take(near), self._focal, settings.motion, wide=40.0)
+            motion = fit(before, points[near], loose.take(near), self._focal, settings.motion)
             count = int((errors(motion, points, loose.rays, self._focal) <= settings.part).sum())
             if count > votes:
                 best, votes = motion, count

@@ -8,12 +8,14 @@ before the camera, and the same six numbers then describe a plane that shifts, t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.types import Float64
 
+_FEW = 4  # iterations from a start that is nearly right
 _DEEPEST = 0.05  # largest relative change of a depth at once
 _Z = 0.05  # nearer than that nothing is seen [m]
 
@@ -85,7 +87,7 @@ def fit(
     seen: Sightings,
     focal: float,
     settings: MotionSettings,
-    wide: float | None = None,
+    near: float | None = None,
 ) -> Motion:
     """The motion under which points are seen where they are; outliers are outvoted.
 
@@ -95,10 +97,10 @@ def fit(
         seen: where they are seen now.
         focal: length [px], turns rays into pixels.
         settings: see there.
-        wide: instead of the settings' own.
+        near: the start is right but for such errors [px]; None when it may be far off.
     """
     motion = start
-    scales = np.geomspace(wide or settings.wide, settings.narrow, settings.iterations)
+    scales = _scales(near or settings.wide, settings.narrow, settings.iterations if near is None else _FEW)
     prior = np.diag([settings.turn_prior] * 3 + [settings.shift_prior] * 3)
     known = np.isfinite(seen.depth)
     depth = np.where(known, seen.depth, 0.0)
@@ -113,6 +115,11 @@ def fit(
         step = np.linalg.solve(matrix, -weighted @ np.concatenate([error.ravel(), gap]))
         motion = _moved(motion, step, moved.mean(axis=0))
     return motion
+
+
+@lru_cache(maxsize=32)
+def _scales(wide: float, narrow: float, count: int) -> Float64:
+    return np.geomspace(wide, narrow, count)
 
 
 def errors(motion: Motion, points: Float64, rays: Float64, focal: float) -> Float64:
