@@ -2,4 +2,12 @@
 
 from keypoint_core.registry import Registry
 
-TRACKERS = Registry("tracker", {"lucas_kanade": "keypoint_core.tracking.lucas_kanade:LucasKanade"})
+TRACKERS = Registry(
+    "tracker",
+    {
+        "lucas_kanade": "keypoint_core.tracking.lucas_kanade:LucasKanade",
+        "cotracker": "keypoint_core.tracking.cotracker:CoTracker",
+        "bootstapir": "keypoint_core.tracking.bootstapir:BootsTapir",
+        "tapnext": "keypoint_core.tracking.tapnext:TapNext",
+    },
+)
