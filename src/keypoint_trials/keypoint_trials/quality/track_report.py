@@ -149,7 +149,7 @@ def make_table(groups: Sequence[Group]) -> Table:
     )
     table = Table(title="track quality", caption=caption, header_style="bold", pad_edge=False)
     for name in ("condition", "task", "tracker", "n"):
-        table.add_column(name, justify="right" if name == "n" else "left", no_wrap=True)
+        table.add_column(name, justify="right" if name == "n" else "left", no_wrap=name == "n", overflow="fold")
     for heading, _, _ in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     before = None

@@ -26,7 +26,7 @@ from keypoint_core.types import Float64
 from keypoint_trials.quality.located import Located
 from keypoint_trials.quality.scenes import PLAIN
 
-WIDTH = 132  # of output that goes into a file or a pipe [columns]
+WIDTH = 150  # of output that goes into a file or a pipe [columns]
 WRONG, HIT = 8.0, 5.0  # an accepted keypoint is wrong from here on; a located one is a hit up to here [px]
 BARS = {"mean_px": 3.0, "p95_px": 8.0, "wrong": 0.02}  # at most, each
 HARD = "hard"
@@ -132,7 +132,10 @@ def make_table(groups: Sequence[Group]) -> Table:
     )
     table = Table(title="transfer", caption=caption, header_style="bold", pad_edge=False)
     for name in ("task", "correspondence", "scenes", "refused"):
-        table.add_column(name, no_wrap=True, justify="right" if name == "refused" else "left")
+        long = name in ("task", "correspondence")  # these give way where the terminal is narrow
+        table.add_column(
+            name, no_wrap=not long, min_width=8, overflow="fold", justify="right" if name == "refused" else "left"
+        )
     for heading, _, _ in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     before = None
