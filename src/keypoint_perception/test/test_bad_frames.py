@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ from keypoint_ros.qos import LATCHED, PUBLISH_STREAM, SUBSCRIBE_STREAM
 FRAME = "camera_color_optical_frame"
 SMALL, LARGE = Intrinsics(160, 120, 160.0, 160.0, 79.5, 59.5), Intrinsics(320, 240, 320.0, 320.0, 159.5, 119.5)
 STEP = 66_666_667
+TIMEOUT = 60.0  # locating takes a while on a busy machine [s]
 PIXELS = np.array([[60, 50], [90, 70], [75, 60]], np.float32)
 CHECKPOINT = Path(__file__).parents[3] / "models" / "clock_button" / "dagger"
 
@@ -50,8 +52,11 @@ class Camera:
         self.under_test = ros.add(node)
         assert node.start()
         wanted = (self.color, self.depth_image) if depth else (self.color,)
-        ros.spin_until(lambda: all(publisher.get_subscription_count() for publisher in wanted))
-        ros.spin_until(lambda: node.count_publishers("/diagnostics") and node.count_subscribers("/diagnostics"))
+        self.until(lambda: all(publisher.get_subscription_count() for publisher in wanted))
+        self.until(lambda: node.count_publishers("/diagnostics") and node.count_subscribers("/diagnostics"))
+
+    def until(self, predicate: Callable[[], object]) -> None:
+        self.ros.spin_until(predicate, TIMEOUT)
 
     def _on_keypoints(self, message: KeypointsMsg) -> None:
         self.keypoints.append(from_keypoints(message))
@@ -61,7 +66,7 @@ class Camera:
 
     def calibrate(self, intrinsics: Intrinsics = SMALL) -> Camera:
         self.info.publish(to_camera_info(intrinsics, 0, FRAME))
-        self.ros.spin_until(lambda: self.under_test._camera.intrinsics == intrinsics)
+        self.until(lambda: self.under_test._camera.intrinsics == intrinsics)
         return self
 
     def send(self, index: int, image: np.ndarray | None = None, depth: np.ndarray | None = None) -> int:
@@ -76,20 +81,20 @@ class Camera:
     def track(self, index: int, image: np.ndarray | None = None, depth: np.ndarray | None = None) -> Keypoints:
         """The keypoints of a frame that is sent now."""
         stamp = self.send(index, image, depth)
-        self.ros.spin_until(lambda: any(k.stamp == stamp for k in self.keypoints))
+        self.until(lambda: any(k.stamp == stamp for k in self.keypoints))
         return next(k for k in self.keypoints if k.stamp == stamp)
 
     def call(self, kind: type, name: str, request: object) -> object:
         client = self.node.create_client(kind, name)
-        self.ros.spin_until(client.service_is_ready)
+        self.until(client.service_is_ready)
         future = client.call_async(request)
-        self.ros.spin_until(future.done)
+        self.until(future.done)
         return future.result()
 
     def start(self, pixels: np.ndarray = PIXELS) -> Keypoints:
         """Tracking begins on frame 0."""
         stamp = self.send(0)
-        self.ros.spin_until(lambda: stamp in self.under_test._ring)
+        self.until(lambda: stamp in self.under_test._ring)
         n = len(pixels)
         unknown = np.full((n, 3), np.nan, np.float32)
         located = Keypoints(
@@ -99,11 +104,11 @@ class Camera:
             StartTracking, "tracker/start", StartTracking.Request(keypoints=to_keypoints(located, FRAME, (160, 120)))
         )
         assert answer.error_code == StartTracking.Response.OK, answer.error_msg
-        self.ros.spin_until(lambda: self.keypoints)
+        self.until(lambda: self.keypoints)
         return self.keypoints[0]
 
     def until_said(self, text: str, level: bytes = DiagnosticStatus.ERROR) -> None:
-        self.ros.spin_until(lambda: any(text in s.message and s.level == level for s in self.statuses))
+        self.until(lambda: any(text in s.message and s.level == level for s in self.statuses))
 
 
 @pytest.fixture
@@ -165,7 +170,7 @@ def test_points_outside_the_image_are_refused_with_its_size(ros) -> None:
     ros.start("backend:=lucas_kanade")
     camera = Camera(ros, TrackerNode()).calibrate()
     stamp = camera.send(0)
-    ros.spin_until(lambda: stamp in camera.under_test._ring)
+    camera.until(lambda: stamp in camera.under_test._ring)
     far = np.array([[60, 50], [500, 50]], np.float32)
     unknown = np.full((2, 3), np.nan, np.float32)
     located = Keypoints(
@@ -195,7 +200,7 @@ def locate(camera: Camera, stamp: int) -> Locate.Response:
 
 
 def received(camera: Camera, stamp: int) -> int:
-    camera.ros.spin_until(lambda: camera.under_test._newest and camera.under_test._newest.stamp == stamp)
+    camera.until(lambda: camera.under_test._newest and camera.under_test._newest.stamp == stamp)
     return stamp
 
 
