@@ -19,6 +19,7 @@ from keypoint_trials.quality.track_report import BARS, Group
 
 PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")  # Tol's bright scheme
 TARGET = "#2f9e62"
+FEW = 20  # occlusions, below which the dot stays hollow
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _heading(figure: Figure, title: str, groups: Sequence[Group], trackers: Sequ
     episodes = sum(len(one.results) for one in groups if one.tracker == trackers[0])
     points = {result.points for one in groups for result in one.results}
     span = f"{min(points)}" if len(points) == 1 else f"{min(points)} to {max(points)}"
-    text = f"{episodes} episodes, {span} points each; dot: mean, line: 10th to 90th percentile of the episodes"
+    text = f"{episodes} episodes, {span} points each; dot: mean, line: 10th to 90th percentile of the episodes; hollow: < {FEW} occlusions"
     figure.text(0.02, 1 - 0.64 / height, text, fontsize=9.5, color=GREY, va="center")
     marks = [
         Line2D([], [], color=PALETTE[i % len(PALETTE)], marker="o", lw=1.6, ms=6.5, label=name)
@@ -125,7 +126,9 @@ def _dot(axes: Axes, panel: Panel, one: Group, y: float, color: str) -> None:
     spread = [v for v in one.values(panel.field) if math.isfinite(v)] if panel.field else []
     if len(spread) > 1:
         axes.plot(np.percentile(spread, [10, 90]) * panel.factor, [y, y], color=color, lw=1.6, alpha=0.55)
-    axes.plot(value, y, "o", color=color, ms=6.5, mec="white", mew=0.8, zorder=3)
+    few = panel.key == "found_long" and figures["long_events"] < FEW
+    face, edge = ("white", color) if few else (color, "white")
+    axes.plot(value, y, "o", mfc=face, ms=6.5, mec=edge, mew=1.2 if few else 0.8, zorder=3)
 
 
 def _reliability(axes: Axes, groups: Sequence[Group], trackers: list[str]) -> None:
