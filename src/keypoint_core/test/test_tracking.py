@@ -1,4 +1,7 @@
-"""Tracking: the contract of every back end, and Lucas-Kanade's own honesty."""
+"""Tracking: the contract of every back end, and Lucas-Kanade's own honesty.
+
+Descriptors alone know a pixel to a fraction of their grid of 4 px, and not every place is unique: they have wider limits.
+"""
 
 import dataclasses
 import os
@@ -11,10 +14,12 @@ import pytest
 
 from keypoint_core.errors import MissingDependencyError, TrackingError
 from keypoint_core.tracking import TRACKERS
+from keypoint_core.tracking.descriptor_tracker import DescriptorTracker
 from keypoint_core.tracking.lucas_kanade import LucasKanade, LucasKanadeSettings
 from keypoint_core.types import SECOND, Frame, Intrinsics, KeypointStatus
 
 PERIOD = SECOND // 15
+ON_CPU = ("lucas_kanade", "hybrid")  # those that promise the same bits everywhere
 
 
 @pytest.fixture(params=list(TRACKERS))
@@ -76,8 +81,9 @@ class TestContract:
             truth = scene.pixels(pose, local)
             found = tracker.track(frame) if i else tracker.start(frame, truth.astype(np.float32))
         assert found.stamp == 24 * PERIOD
-        assert found.visible.mean() > 0.8
-        assert np.linalg.norm(found.pixels - truth, axis=1)[found.visible].max() < 3
+        coarse = isinstance(tracker, DescriptorTracker)
+        assert found.visible.mean() > (0.6 if coarse else 0.8)
+        assert np.linalg.norm(found.pixels - truth, axis=1)[found.visible].max() < (6 if coarse else 3)
 
     def test_without_depth_points_are_nan(self, tracker, still, pixels):
         found = tracker.start(dataclasses.replace(still, depth=None), pixels)
@@ -89,7 +95,8 @@ class TestContract:
         tracker.remove([0, 21])
         found = tracker.track(later(still, 1))
         assert found.ids.tolist() == [1, 2, 3, 4, 5, 6, 7, 20, 22, 23]
-        np.testing.assert_allclose(found.pixels, pixels[[1, 2, 3, 4, 5, 6, 7, 8, 10, 11]], atol=0.3)
+        near = 2.5 if isinstance(tracker, DescriptorTracker) else 0.3
+        np.testing.assert_allclose(found.pixels, pixels[[1, 2, 3, 4, 5, 6, 7, 8, 10, 11]], atol=near)
         with pytest.raises(TrackingError, match="0"):
             tracker.remove([0])
         with pytest.raises(TrackingError, match="20"):
@@ -157,7 +164,7 @@ class TestContract:
         assert found.confidence[hidden].max() < found.confidence[found.visible].min()
         for i in range(4, 9):
             found = tracker.track(later(still, i))
-        assert found.visible.all()
+        assert found.visible.mean() >= (0.9 if isinstance(tracker, DescriptorTracker) else 1.0)
 
     def test_same_frames_give_the_same_bits(self, tracker, scene, pixels, still):
         def run():
@@ -240,12 +247,13 @@ def test_plain_and_edge_patches_are_unsure_from_the_start(still):
     assert found.confidence[:2].tolist() == [0, 0]
 
 
-def test_thread_count_does_not_matter(scene, still, pixels):
+@pytest.mark.parametrize("name", ON_CPU)
+def test_thread_count_does_not_matter(name, scene, still, pixels):
     frames = [scene.render(scene.pose(0.003 * i), occluder=0.3 * (i > 3), stamp=i * PERIOD) for i in range(8)]
 
     def run(threads: int) -> bytes:
         cv2.setNumThreads(threads)
-        tracker = LucasKanade()
+        tracker = TRACKERS.create(name)
         tracker.start(frames[0], pixels)
         found = [tracker.track(frame) for frame in frames[1:]]
         return b"".join(f.pixels.tobytes() + f.confidence.tobytes() for f in found)
@@ -257,14 +265,15 @@ def test_thread_count_does_not_matter(scene, still, pixels):
         cv2.setNumThreads(before)
 
 
-def test_other_processes_give_the_same_bits(scene):
+@pytest.mark.parametrize("name", ON_CPU)
+def test_other_processes_give_the_same_bits(name, scene):
     program = (
         "import importlib.util, sys, numpy\n"
         f"spec = importlib.util.spec_from_file_location('scene', {scene.source!r})\n"
         "module = sys.modules['scene'] = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(module)\n"
-        "from keypoint_core.tracking.lucas_kanade import LucasKanade\n"
-        "scene, tracker = module.BoxScene(), LucasKanade()\n"
+        "from keypoint_core.tracking import TRACKERS\n"
+        f"scene, tracker = module.BoxScene(), TRACKERS.create({name!r})\n"
         "tracker.start(scene.render(module.Pose()), scene.reference()[0].pixels)\n"
         "found = [tracker.track(scene.render(module.Pose(0.004 * i, 0, 0.01 * i), light=3)) for i in range(5)]\n"
         "print(b''.join(f.pixels.tobytes() + f.confidence.tobytes() for f in found).hex())\n"

@@ -6,6 +6,8 @@ TRACKERS = Registry(
     "tracker",
     {
         "lucas_kanade": "keypoint_core.tracking.lucas_kanade:LucasKanade",
+        "hybrid": "keypoint_core.tracking.hybrid:HybridTracker",
+        "descriptors": "keypoint_core.tracking.descriptor_tracker:DescriptorTracker",
         "cotracker": "keypoint_core.tracking.cotracker:CoTracker",
         "bootstapir": "keypoint_core.tracking.bootstapir:BootsTapir",
         "tapnext": "keypoint_core.tracking.tapnext:TapNext",

@@ -44,8 +44,8 @@ class JudgementSettings:
     level: float = 0.008
     in_front: float = 0.02
     max_backward: float = 1.0
-    weights: tuple[float, ...] = (3.0, 3.0, 1.0, 0.5, 0.3, 0.5, 0.5, 0.5)
-    bias: float = -1.0
+    weights: tuple[float, ...] = (0.272, 2.004, 3.652, 0.636, 1.474, 0.000, 3.739, 0.159)
+    bias: float = -1.460
     forgotten: float = 10.0
 
 
