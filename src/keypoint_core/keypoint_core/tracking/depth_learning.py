@@ -25,6 +25,7 @@ class DepthSettings:
 
     Attributes:
         likeness: that a point needs.
+        supporters: other points whose motion teaches depths; few would only learn each other's errors.
         measured, unknown: weight of a point's own depth, where it was measured and where it was not, against pixels
             that say otherwise [px^2 per square of a relative change].
         stray: a point that parts from its body, but by no more than this [px], has a wrong depth
@@ -33,6 +34,7 @@ class DepthSettings:
     """
 
     likeness: float = 0.8
+    supporters: int = 8
     measured: float = 2e4
     unknown: float = 100.0
     stray: float = 8.0
@@ -52,7 +54,7 @@ def learn_depths(
         found: where the keypoints are in it; its errors are those with the new depths afterwards.
         settings: see there.
     """
-    right = found.distinct & (found.likeness >= settings.likeness)
+    right = found.distinct & (found.likeness >= settings.likeness) & (found.support >= settings.supporters)
     stray = right & ~found.agreeing & (found.error <= settings.stray)
     stiffness = np.where(tracks.sure & ~stray, settings.measured, settings.unknown)
     index = np.flatnonzero(stray | (right & found.agreeing))

@@ -27,7 +27,7 @@ from keypoint_core.tracking.measurement import Measurement, MeasurementSettings,
 from keypoint_core.tracking.optical_flow import FlowSettings, forward_backward
 from keypoint_core.tracking.picture import Picture
 from keypoint_core.tracking.redetection import RedetectionSettings, Redetector, TemplateSearch
-from keypoint_core.tracking.relocation import RelocationSettings, relocate
+from keypoint_core.tracking.relocation import RelocationSettings, find_missing, relocate
 from keypoint_core.tracking.relocation import found as open_bodies
 from keypoint_core.tracking.surfaces import surfaces
 from keypoint_core.tracking.templates import TemplateSettings
@@ -45,12 +45,14 @@ class HybridSettings:
     Attributes:
         max_backward: forward-backward error above which flow is not believed [px].
         core: half the side of the template's middle [px].
+        gone: what is seen at a hidden keypoint's place lies so much farther than it should: it has left its body [m].
         lost_after: a keypoint not seen for longer is LOST [s].
         companion, flow, template, view, consensus, measurement, depth, redetection, relocation, judgement: see there.
     """
 
     max_backward: float = 1.0
     core: int = 4
+    gone: float = 0.015
     lost_after: float = 10.0
     companion: CompanionSettings = field(default_factory=CompanionSettings)
     flow: FlowSettings = field(default_factory=FlowSettings)
@@ -123,6 +125,8 @@ class HybridTracker:
         self._keep_views(tracks, picture, found, seen)
         learn_depths(tracks, self._bodies, picture, found, self._settings.depth)
         open_bodies(tracks, self._bodies, picture, found, self._settings.relocation)
+        gone = ~seen & (evidence.nearer < -self._settings.gone)  # false for NaN
+        find_missing(tracks, self._bodies, picture, gone, self._redetector, self._turn, self._settings.relocation)
         left = np.isfinite(backward) & (backward <= self._settings.max_backward) & ~picture.holds(flowed)
         tracks.status[left & ~seen] = KeypointStatus.OUT_OF_VIEW
         self._picture, self._evidence = picture, evidence.take(tracks.own)

@@ -80,6 +80,7 @@ class RedetectionSettings:
         correlation: that a place needs.
         margin: by how much it must beat any other.
         reach: how far around its expected place a point is searched [px].
+        far: the same in every other frame, for one point that is not turned [px].
         searches: points searched per frame, in turn; bounds the time per frame.
         angles: that templates are turned by [rad].
     """
@@ -87,12 +88,13 @@ class RedetectionSettings:
     correlation: float = 0.8
     margin: float = 0.1
     reach: int = 40
+    far: int = 170
     searches: int = 2
     angles: tuple[float, ...] = (0.0, 0.35, -0.35)
 
 
 class TemplateSearch:
-    """Searches the neighbourhood of where points were expected, at several turns; two points per frame."""
+    """Searches where points were expected: near by at several turns, and in every other frame far around."""
 
     def __init__(self, settings: RedetectionSettings, template: TemplateSettings) -> None:
         self._settings, self._template = settings, template
@@ -104,13 +106,15 @@ class TemplateSearch:
     def find(self, search: Search) -> Found:
         """See `Redetector`."""
         s, count = self._settings, len(search.members)
-        rows = np.unique((search.turn * s.searches + np.arange(s.searches)) % count) if count else np.arange(0)
+        wide = search.turn % 2 == 1
+        angles, reach, searches = ((0.0,), s.far, 1) if wide else (s.angles, s.reach, s.searches)
+        rows = np.unique((search.turn // 2 * searches + np.arange(searches)) % count) if count else np.arange(0)
         owner, places, turns = [], [], []
-        for angle in s.angles:
+        for angle in angles:
             drawn = search.draw(search.members[rows], angle)
             for k, row in enumerate(rows.tolist()):
                 centre = search.expected[row]
-                place, peak, margin = patches.search(search.gray, drawn, k, centre, s.reach, self._template)
+                place, peak, margin = patches.search(search.gray, drawn, k, centre, reach, self._template)
                 if drawn.fit[k] and peak >= s.correlation and margin >= s.margin:
                     owner.append(row)
                     places.append(place)

@@ -102,6 +102,37 @@ def found(
             bodies.found(cloud, motion, loose[agree], undecided)
 
 
+def find_missing(
+    tracks: HybridTracks,
+    bodies: Bodies,
+    picture: Picture,
+    gone: NDArray[np.bool_],
+    redetector: Redetector,
+    turn: int,
+    settings: RelocationSettings,
+) -> None:
+    """Opens a body for points that have left theirs unseen, where they are found together.
+
+    Args:
+        tracks, bodies: points change their body.
+        picture: the newest one.
+        gone: [N] bool, points that are hidden although nothing lies before or at their place.
+        redetector, turn: as for `relocate`.
+        settings: see there.
+    """
+    for body in bodies:
+        members = np.flatnonzero(gone & tracks.fit & (tracks.body == body))
+        if len(members) < settings.consensus.found:
+            continue
+        for guess in _guesses(tracks, bodies.motion(body), members, picture, redetector, turn, settings):
+            motion, agree = _check(tracks.take(members), guess, picture, settings)
+            if agree.sum() >= settings.consensus.found:
+                undecided = gone.copy()
+                undecided[members[agree]] = False
+                bodies.found(tracks.cloud, motion, members[agree], undecided)
+                break
+
+
 def _guesses(
     tracks: HybridTracks,
     motion: Motion,
