@@ -9,7 +9,7 @@ import pytest
 
 from keypoint_core.correspondence import CORRESPONDENCES
 from keypoint_core.correspondence.reference import Reference
-from keypoint_core.errors import CorrespondenceError, InputError
+from keypoint_core.errors import CorrespondenceError, InputError, MissingDependencyError
 from keypoint_core.types import Frame, Intrinsics, Keypoints, KeypointStatus
 from keypoint_sim.world import World
 from keypoint_trials.quality import transfer
@@ -211,6 +211,35 @@ def test_the_default_correspondence_meets_the_bars_on_plain_scenes(command, tmp_
     command("--hard", "0")
     (one,) = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())["groups"]
     assert one["accepted"] > 0.5 and one["mean_px"] < 3 and one["wrong"] <= 0.02
+
+
+def late(reference):
+    """A correspondence that notices only when it is made that its package is missing."""
+    raise MissingDependencyError("dift needs the Python package 'diffusers': pip install diffusers (Apache-2.0)")
+
+
+def test_what_is_not_installed_is_left_out(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(CORRESPONDENCES._entries, "late", f"{__name__}:late")
+    monkeypatch.setattr(sys.modules[__name__], "late", late, raising=False)
+    command("--correspondence", "late,refuses", "--hard", "0", "--n", "1")
+    assert "left out late: dift needs the Python package 'diffusers'" in " ".join(capsys.readouterr().out.split())
+    summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())
+    assert list(summary["left_out"]) == ["late"]
+    assert [one["correspondence"] for one in summary["groups"]] == ["refuses"]
+    with pytest.raises(SystemExit, match="no correspondence of 'late' can be run here.*pip install diffusers"):
+        command("--correspondence", "late")
+
+
+def choosy(reference):
+    raise InputError("choosy needs a reference with depth")
+
+
+def test_a_reference_that_does_not_fit_is_a_refusal(command, tmp_path, monkeypatch):
+    monkeypatch.setitem(CORRESPONDENCES._entries, "choosy", f"{__name__}:choosy")
+    monkeypatch.setattr(sys.modules[__name__], "choosy", choosy, raising=False)
+    command("--correspondence", "choosy", "--hard", "0", "--n", "1")
+    (one,) = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())["groups"]
+    assert one["reasons"] == {"cannot be made: choosy needs a reference with depth": 1} and one["refused"] == 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,21 +59,29 @@ class Job:
         return [from_json(json.loads(self.file(tracker).read_text())) for tracker in self.trackers]
 
 
-def available(registry: Registry, names: str) -> tuple[list[str], dict[str, str]]:
-    """Which backends of a comma-separated list can be made here, and why the others cannot.
+def available(registry: Registry, names: str, make: Callable[[str], object]) -> tuple[list[str], dict[str, str]]:
+    """Which backends can be made here, and why the others cannot: a package or weights are missing.
+
+    Args:
+        registry: of the backends.
+        names: joined by commas, or all.
+        make: makes the backend of a name; heavy packages may be imported as late as here.
 
     Raises:
         UnknownNameError: of an unknown name; the message lists the known ones.
+        InputError: none can be made.
     """
     found, missing = [], {}
-    for name in dict.fromkeys(part.strip() for part in names.split(",") if part.strip()):
+    asked = list(registry) if names == "all" else [part.strip() for part in names.split(",") if part.strip()]
+    for name in dict.fromkeys(asked):
         try:
             registry.load(name)
-            if registry is TRACKERS:
-                registry.create(name)
+            make(name)
             found.append(name)
         except (MissingDependencyError, CheckpointError) as error:
             missing[name] = str(error)
+    if not found:
+        raise InputError(f"no {registry.kind} of '{names}' can be run here. " + " ".join(missing.values()))
     return found, missing
 
 
@@ -155,12 +163,9 @@ def main() -> None:
     """Command line."""
     arguments, console = parse(), Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     try:
-        names = ",".join(TRACKERS) if arguments.tracker == "all" else arguments.tracker
-        trackers, left_out = available(TRACKERS, names)
+        trackers, left_out = available(TRACKERS, arguments.tracker, TRACKERS.create)
         for name, reason in left_out.items():
             console.print(f"[yellow]left out[/] {name}: {reason}")
-        if not trackers:
-            raise InputError("none of the trackers can be run here")
         settings = EpisodeSettings(arguments.points, arguments.frames)
         seeds = range(arguments.seed, arguments.seed + arguments.n)
         tasks, conditions = known_tasks(arguments.task), known_conditions(arguments.condition)

@@ -119,12 +119,7 @@ class Bench:
 
     def locate(self, name: str, job: Job, scene: Scene) -> Located:
         """What a correspondence finds in a scene, or why it refuses."""
-        if name not in self._backends:
-            try:
-                self._backends[name] = CORRESPONDENCES.create(name, self.reference)
-            except InputError as error:
-                self._backends[name] = f"cannot be made: {error}"
-        backend, found, reason = self._backends[name], None, ""
+        backend, found, reason = self.make(name), None, ""
         start = time.thread_time()
         if isinstance(backend, str):
             reason = backend
@@ -135,6 +130,19 @@ class Bench:
                 reason = str(error)
         seconds = round(time.thread_time() - start, 6)
         return Located.of(self.view.task, job.condition, job.kind, job.seed, name, scene, found, reason, seconds)
+
+    def make(self, name: str) -> Correspondence | str:
+        """A correspondence for the reference, or why it cannot work with it.
+
+        Raises:
+            MissingDependencyError, CheckpointError: its package or its weights are missing.
+        """
+        if name not in self._backends:
+            try:
+                self._backends[name] = CORRESPONDENCES.create(name, self.reference)
+            except InputError as error:
+                self._backends[name] = f"cannot be made: {error}"
+        return self._backends[name]
 
     def close(self) -> None:
         """Frees the renderer."""
@@ -218,14 +226,11 @@ def main() -> None:
     """Command line."""
     arguments, console = parse(), Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     try:
-        names = ",".join(CORRESPONDENCES) if arguments.correspondence == "all" else arguments.correspondence
-        backends, left_out = available(CORRESPONDENCES, names)
+        parse_condition(arguments.condition)
+        first = View(known_tasks(arguments.task)[0], arguments.robot, arguments.method, arguments.points)
+        backends, left_out = available(CORRESPONDENCES, arguments.correspondence, bench_of(first).make)
         for name, reason in left_out.items():
             console.print(f"[yellow]left out[/] {name}: {reason}")
-        if not backends:
-            raise InputError("none of the correspondences can be run here")
-        parse_condition(arguments.condition)
-        known_tasks(arguments.task)
         folder = run_folder("transfer", arguments.resume)
         jobs = make_jobs(arguments, backends, folder)
         shown = track(run_all(jobs, arguments.workers), "scenes", total=len(jobs), console=console)
