@@ -38,6 +38,7 @@ GRID = 3  # [px] between the pixels that points are chosen from
 ORBIT = (14.0, 8.0)  # the camera goes round its target by up to this, across and up [deg]
 NEARER = (0.75, 1.15)  # and to this part of its distance
 REFERENCE = "reference"
+PICTURES = Path("runs/descriptor_pictures")  # where they are kept unless told otherwise
 MOST_SCENES = 1000  # per task and robot
 
 

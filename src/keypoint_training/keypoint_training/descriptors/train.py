@@ -14,7 +14,7 @@ import logging
 import math
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from keypoint_core.runs import git_revision, new_run_folder, write_summary
 from keypoint_training.descriptors.fitting import STATE, Fitting
 from keypoint_training.descriptors.pairs import Pairs
 from keypoint_training.descriptors.run_settings import load_settings, save_settings
-from keypoint_training.descriptors.scenes import draw_scenes
+from keypoint_training.descriptors.scenes import PICTURES, draw_scenes
 from keypoint_training.descriptors.settings import DescriptorTraining
 from keypoint_training.descriptors.validation import (
     CONDITION,
@@ -67,6 +67,7 @@ def train(folder: Path, settings: DescriptorTraining, options: argparse.Namespac
     output = options.output or models_folder() / FOLDER
     training = {"command": command(fitting.settings), "seed": settings.seed, "git": git_revision()}
     training |= {"pictures": sum(len(scene.color) for scene in scenes), "steps": fitting.done}
+    training["settings"] = asdict(fitting.settings)
     figures = _figures(folder, fitting, trials)
     results = {"descriptors": figures, "upright_sift": measure(UprightSift(), trials)}
     results["patches"] = measure(Patches(), trials)
@@ -127,7 +128,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     default = DescriptorTraining()
     parser = argparse.ArgumentParser(description="Train the dense descriptors on pictures of the simulated world.")
-    parser.add_argument("--cache", type=Path, default=Path("runs/descriptor_pictures"), help="folder of the pictures")
+    parser.add_argument("--cache", type=Path, default=PICTURES, help="folder of the pictures")
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--scenes", type=int, default=default.scenes, help="per task and robot, two pictures each")
     parser.add_argument("--steps", type=int, default=default.steps, help="of the optimiser")

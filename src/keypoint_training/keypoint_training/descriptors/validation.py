@@ -1,6 +1,6 @@
 """How well features find the points of a reference view again, in scenes that nobody trained on.
 
-    python -m keypoint_training.descriptors.validation --cache /tmp/descriptors
+    python -m keypoint_training.descriptors.validation --baselines
 
 Per task: points of the reference view, looked for by their global mode in a crop of every held-out picture, as a
 correspondence or a tracker would. Beside the descriptors stand two that need no training: upright RootSIFT (Lowe, 2004;
@@ -31,7 +31,7 @@ from keypoint_core.types import Float32, Float64
 from keypoint_sim.robots import ROBOTS
 from keypoint_sim.tasks import TASKS
 from keypoint_sim.world import World
-from keypoint_training.descriptors.scenes import Scene, draw_scene, read_scene, write_scene
+from keypoint_training.descriptors.scenes import PICTURES, Scene, draw_scene, read_scene, write_scene
 from keypoint_training.rng import Stream, generator
 
 FIRST_SEED = 5000  # of held-out scenes
@@ -192,7 +192,7 @@ def figures_table(results: dict[str, dict[str, Any]]) -> Table:
 def main() -> int:
     """Returns 0, or 2 on errors that a user can act on."""
     parser = argparse.ArgumentParser(description="Finds points of the reference view in held-out pictures.")
-    parser.add_argument("--cache", type=Path, required=True, help="folder of the pictures")
+    parser.add_argument("--cache", type=Path, default=PICTURES, help="folder of the pictures")
     parser.add_argument("--scenes", type=int, default=SCENES, help="per task")
     parser.add_argument("--features", nargs="+", default=["descriptors"], help="names in the registry")
     parser.add_argument("--baselines", action="store_true", help="RootSIFT and patches too")
