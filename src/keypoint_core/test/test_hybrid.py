@@ -7,7 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from keypoint_core.errors import KeypointError
+from keypoint_core.tracking.descriptor_redetector import DescriptorRedetector
+from keypoint_core.tracking.evidence import Evidence
 from keypoint_core.tracking.hybrid import HybridTracker
+from keypoint_core.tracking.judgement import JudgementSettings, confidence
 from keypoint_core.tracking.lucas_kanade import LucasKanade
 from keypoint_core.types import SECOND, Frame, Intrinsics, KeypointStatus
 
@@ -89,6 +93,41 @@ def test_a_body_that_moved_behind_a_cover_is_found_within_five_frames(scene, loc
     found, truth = results[40]
     assert found.visible.mean() >= 0.9
     assert errors(found, truth)[found.visible].max() < 2
+
+
+def test_descriptors_find_a_body_that_moved_far_behind_a_cover(scene, local, sheet):
+    poses = [scene.pose(*(np.array([0.1, 0.04, 0.3]) * (i > 15))) for i in range(34)]
+    try:
+        tracker = HybridTracker(redetector=DescriptorRedetector())
+    except KeypointError as error:
+        pytest.skip(str(error))
+    results = run(tracker, scene, local, poses, lambda frame, i: covered(frame, sheet, 0, 640) if 4 < i < 28 else frame)
+    assert np.linalg.norm(results[-1][1] - results[0][1], axis=1).min() > 50
+    found, truth = results[-1]
+    assert found.visible.mean() >= 0.75
+    assert errors(found, truth)[found.visible].max() < 3
+
+
+def test_better_signs_never_lower_the_confidence():
+    settings, rng = JudgementSettings(), np.random.default_rng(0)
+    assert min(settings.weights) >= 0
+    n = 200
+    seen, plain = np.ones(n, bool), rng.uniform
+    evidence = Evidence(
+        distinct=seen,
+        likeness=plain(0.3, 1, n),
+        core=plain(0.3, 1, n),
+        error=plain(0, 6, n),
+        support=rng.integers(0, 9, n),
+        backward=plain(0, 2, n),
+        nearer=plain(-0.01, 0.05, n),
+        hidden=plain(0, 3, n),
+    )
+    before = confidence(evidence, seen, settings)
+    assert ((before >= 0.1) & (before <= 1)).all()
+    for name, change in {"likeness": 0.05, "core": 0.05, "error": -0.5, "nearer": -0.01, "hidden": -0.5}.items():
+        better = dataclasses.replace(evidence, **{name: getattr(evidence, name) + change})
+        assert (confidence(better, seen, settings) >= before - 1e-12).all(), name
 
 
 def test_the_background_does_not_go_with_the_object(scene, local):

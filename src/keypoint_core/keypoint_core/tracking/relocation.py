@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from keypoint_core.types import Float64
 
 Index = NDArray[np.intp]
 _WITNESSES = 3  # points by which a new body was guessed that must still look right under its motion
+_WIDE = 30.0  # error of a point [px] under the motion of another that a turn of the body may explain
 _GUESSES = 2  # motions checked per frame and body
 
 
@@ -165,7 +166,7 @@ def _motions(
     settings: RelocationSettings,
 ) -> Iterator[Motion]:
     """Every place by itself gives a motion; those that most others agree with are fitted to all."""
-    seen, fitting = picture.sightings(found.pixels, sure), settings.consensus.motion
+    seen, fitting = picture.sightings(found.pixels, sure), replace(settings.consensus.motion, wide=_WIDE, iterations=10)
     rays = seen.rays
     single = [turned(motion, point, ray, angle) for point, ray, angle in zip(points, rays, found.angle, strict=True)]
     votes = np.array([(errors(one, points, rays, picture.focal) < fitting.wide).sum() for one in single])
