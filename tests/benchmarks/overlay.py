@@ -20,8 +20,8 @@ from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.statistics import percentiles_ms
 from keypoint_core.types import Keypoints
 from keypoint_perception.markers import TrackMarkers
-from keypoint_perception.overlay_node import OverlayParameters, rgb_pixels
-from keypoint_ros.conversions import from_keypoints, to_image, to_keypoints
+from keypoint_perception.overlay_node import OverlayParameters
+from keypoint_ros.conversions import color_from_image, from_keypoints, to_image, to_keypoints
 
 SIZE = (640, 480)
 PERIOD = 1_000_000_000 // 15  # [ns]
@@ -75,7 +75,7 @@ def main() -> int:
     def picture(index: int) -> None:
         keypoints = from_keypoints(messages[index])
         trails.push(keypoints)
-        drawn = draw(rgb_pixels(incoming), keypoints, trails, ids=p.ids)
+        drawn = draw(color_from_image(incoming), keypoints, trails, ids=p.ids)
         serialize_message(to_image(drawn, "rgb8", keypoints.stamp, CAMERA))
 
     def markers(index: int) -> None:

@@ -15,6 +15,7 @@ from std_srvs.srv import Trigger
 
 from keypoint_core.camera_monitor.monitor import MODES, CameraMonitor
 from keypoint_core.errors import InputError
+from keypoint_core.frame_health import FrameMonitor
 from keypoint_core.geometry.pose import Pose
 from keypoint_core.parameters import parameter
 from keypoint_core.tracking import TRACKERS
@@ -72,7 +73,9 @@ class TrackerNode(KeypointNode):
         self._newest = -1  # stamp of the frame tracked last [ns]
         self._message: KeypointsMsg | None = None
         self._calibration: Pose | None = None  # since the last start
-        self._said = ""
+        self._health = FrameMonitor()
+        self._complaint = ""  # about the frame tracked last
+        self._said = ""  # what the diagnostics say, when not all is well
         self._publisher = self.create_publisher(KeypointsMsg, "perception/keypoints", PUBLISH_STREAM)
         self._timing = TimingPublisher(self, StageTiming.TRACKER)
         depth, lockstep = self.parameters.depth, self.lockstep
@@ -162,6 +165,7 @@ class TrackerNode(KeypointNode):
         if self._session is None:
             return
         self._session.reset()
+        self._health.reset()
         if start.calibration is not None:
             self._session.calibrate(start.calibration.matrix)
         began = time.perf_counter()
@@ -170,9 +174,15 @@ class TrackerNode(KeypointNode):
         for received in start.frames[1:]:
             self._track(received)
 
+    def report(self, message: str) -> None:
+        """An error, such as a frame that cannot be used; the next keypoints end it."""
+        super().report(message)
+        self._said = message
+
     def _track(self, received: ReceivedFrame) -> None:
         if self._session is not None:
             began = time.perf_counter()
+            self._complaint = self._health.examine(received.frame).complaint
             self._publish(self._session.track(received.frame), received, began)
 
     def _publish(self, keypoints: Keypoints, received: ReceivedFrame, began: float) -> None:
@@ -184,11 +194,12 @@ class TrackerNode(KeypointNode):
         self._publisher.publish(self._message)
         self._timing.publish(frame.stamp, received.received, compute)
         self.diagnostics.tick("keypoints")
-        self._tell_of_camera()
+        self._tell()
 
-    def _tell_of_camera(self) -> None:
-        """A moved camera stays in the diagnostics until it is calibrated anew; the log has it once."""
-        words = self._session.camera_report if self._session is not None else ""
+    def _tell(self) -> None:
+        """What is wrong with the picture or the camera's pose stays in the diagnostics as long as it is so."""
+        moved = self._session.camera_report if self._session is not None else ""
+        words = "; ".join(filter(None, (self._complaint, moved)))
         if words:
             self.diagnostics.warn(words)
         elif self._said:

@@ -110,6 +110,9 @@ class Camera:
     def until_said(self, text: str, level: bytes = DiagnosticStatus.ERROR) -> None:
         self.until(lambda: any(text in s.message and s.level == level for s in self.statuses))
 
+    def until_unsaid(self, text: str) -> None:
+        self.until(lambda: text not in self.statuses[-1].message and self.statuses[-1].level != DiagnosticStatus.ERROR)
+
 
 @pytest.fixture
 def tracking(ros) -> Camera:
@@ -164,6 +167,35 @@ def test_a_picture_that_repeats_keeps_keypoints_where_they_are(tracking) -> None
     for index in range(2, 6):
         after = tracking.track(index, texture(1))
     np.testing.assert_allclose(after.pixels, before.pixels, atol=0.05)
+
+
+def test_a_frozen_camera_is_told_as_long_as_it_is(tracking) -> None:
+    for index in range(1, 20):
+        assert tracking.track(index, texture(1)).visible.all()
+    tracking.until_said("is the camera frozen?", DiagnosticStatus.WARN)
+    tracking.track(20)
+    tracking.until_unsaid("is the camera frozen?")
+
+
+def test_missing_depth_is_told(tracking) -> None:
+    tracking.track(1, depth=np.full((120, 160), np.nan, np.float32))
+    tracking.until_said("of the depth is valid", DiagnosticStatus.WARN)
+
+
+def test_an_error_ends_with_the_next_good_frame(tracking) -> None:
+    tracking.send(1, np.zeros((120, 160, 3), np.uint8))
+    tracking.until_said("the frame is blank")
+    tracking.track(2)
+    tracking.until_unsaid("the frame is blank")
+
+
+def test_colour_that_waits_for_depth_in_vain_is_told(ros) -> None:
+    ros.start("backend:=lucas_kanade")
+    camera = Camera(ros, TrackerNode(), depth=False).calibrate()
+    for index in range(12):
+        stamp = camera.send(index)
+        camera.until(lambda stamp=stamp: max(camera.under_test._camera._parts, default=0) == stamp)
+    camera.until_said("nothing on camera/depth_registered/image_raw")
 
 
 def test_points_outside_the_image_are_refused_with_its_size(ros) -> None:

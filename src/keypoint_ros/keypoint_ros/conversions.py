@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
@@ -21,6 +22,12 @@ from keypoint_core.types import SECOND, ActionChunk, Float64, Intrinsics, Keypoi
 _DEPTH_MILLIMETRES = ("16UC1", "mono16")
 _DISTORTIONS = ("plumb_bob", "rational_polynomial")
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+_TO_RGB = {  # NumPy takes twenty times as long
+    "bgr8": cv2.COLOR_BGR2RGB,
+    "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB,
+    "mono8": cv2.COLOR_GRAY2RGB,
+}
 
 
 def to_stamp(nanoseconds: int) -> Time:
@@ -56,11 +63,8 @@ def color_from_image(message: Image) -> np.ndarray:
     Raises:
         InputError: another encoding, or less data than the size needs.
     """
-    pixels = color_pixels(message)
-    if message.encoding == "mono8":
-        return np.repeat(pixels, 3, axis=2)
-    rgb = pixels[..., :3]
-    return np.ascontiguousarray(rgb[..., ::-1]) if message.encoding.startswith("bgr") else np.ascontiguousarray(rgb)
+    pixels, code = color_pixels(message), _TO_RGB.get(message.encoding)
+    return np.ascontiguousarray(pixels) if code is None else np.asarray(cv2.cvtColor(pixels, code))
 
 
 def depth_from_image(message: Image) -> np.ndarray:

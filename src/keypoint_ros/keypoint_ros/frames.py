@@ -108,9 +108,19 @@ class FrameSubscriber:
             return
         entry = self._parts.setdefault(from_stamp(message.header.stamp), {})
         entry[part], entry["received"] = message, time.time_ns()
-        while len(self._parts) > _WAITING:
+        if len(self._parts) > _WAITING:
+            self._tell_what_lacks()
             del self._parts[next(iter(self._parts))]
         self._deliver()
+
+    def _tell_what_lacks(self) -> None:
+        """Says so when images wait in vain: for the calibration, or all of them for their other half."""
+        there = {part for entry in self._parts.values() for part in entry}
+        lacking = ["camera/color/camera_info"] if self.intrinsics is None else []
+        lacking += ["camera/color/image_raw"] if "color" not in there else []
+        lacking += ["camera/depth_registered/image_raw"] if self._depth and "depth" not in there else []
+        if lacking:
+            self._on_error(f"{len(self._parts)} images came, but nothing on {', '.join(lacking)}; is it published?")
 
     def _deliver(self) -> None:
         needed = {"color", "depth"} if self._depth else {"color"}
