@@ -66,7 +66,7 @@ class DescriptorCorrespondence(FeatureCorrespondence):
     """By the project's own descriptors and SIFT together."""
 
     name = "descriptors"
-    defaults = FeatureSettings(sift=SiftSettings())
+    defaults = FeatureSettings(sift=SiftSettings(channels=("gray",)))
 
 
 class DiftCorrespondence(FeatureCorrespondence):

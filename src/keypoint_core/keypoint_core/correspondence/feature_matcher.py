@@ -40,7 +40,7 @@ class FeatureMatcherSettings:
     """
 
     radius: int = 24
-    step: int = 5
+    step: int = 6
     margin: int = 48
     turns: tuple[float, ...] = (0.0, 30.0, -30.0, 60.0, -60.0)
     scales: tuple[float, ...] = (0.8, 1.25)

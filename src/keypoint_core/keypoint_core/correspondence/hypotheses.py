@@ -19,6 +19,7 @@ from keypoint_core.types import Float64, Frame
 
 _SEED = 20_412  # of the samples, so that every process draws the same
 _UNDISTORTED = np.zeros(4)
+_MOSTLY = 0.7  # share of matches with depth
 _UNCERTAIN = 0.3  # weight of a match whose depth contradicts the pose: glass lies so, and chance does
 
 
@@ -119,7 +120,9 @@ def _refined(
         if chosen.sum() < settings.least:
             return None
         part = seen.take(chosen)
-        starts = (pose, mirrored(part.points, pose)) if step == 0 else (pose,)
+        # Where depth is known it tells the two poses of a flat object apart.
+        flat = step == 0 and np.isfinite(part.depth).mean() < _MOSTLY
+        starts = (pose, mirrored(part.points, pose)) if flat else (pose,)
         pose = min((fit_pose(part, start, settings.depth_sigma) for start in starts), key=lambda fit: fit[1])[0]
         agrees = _agreement(seen, pose[None], threshold, settings)[0]
         chosen = (agrees > 0) & left

@@ -62,10 +62,14 @@ class JoinedMatcher:
 
     def match(self, frame: Frame) -> Matches:
         """The matches of all, one matcher after the other."""
-        found = [matcher.match(frame) for matcher in self._matchers]
-        return Matches(
-            np.concatenate([m.points for m in found]),
-            np.concatenate([m.sources for m in found]),
-            np.concatenate([m.pixels for m in found]),
-            np.concatenate([m.score for m in found]),
-        )
+        return joined([matcher.match(frame) for matcher in self._matchers])
+
+
+def joined(parts: Sequence[Matches]) -> Matches:
+    """All matches, part by part."""
+    return Matches(
+        np.concatenate([part.points for part in parts]),
+        np.concatenate([part.sources for part in parts]),
+        np.concatenate([part.pixels for part in parts]),
+        np.concatenate([part.score for part in parts]),
+    )

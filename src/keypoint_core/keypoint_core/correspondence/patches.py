@@ -104,13 +104,14 @@ class Patches:
     def __len__(self) -> int:
         return len(self.surfaces)
 
-    def examine(self, live: LiveImage, poses: Float64, search: int) -> Evidence:
+    def examine(self, live: LiveImage, poses: Float64, search: int, brief: bool = False) -> Evidence:
         """Compares the live image with the reference under poses [H, 4, 4] live_from_reference.
 
         Args:
             live: the image.
             poses: to try.
             search: a patch may sit this many pixels of the reference from where a pose puts it.
+            brief: colours and depths are left out, as zeros.
         """
         h, n = len(poses), len(self)
         predicted, affine = self._projected(poses, live.intrinsics)
@@ -122,8 +123,9 @@ class Patches:
         correlation[~shown | ~self._textured] = np.nan
         fits = (correlation.reshape(h, n) >= ALIKE)[..., None]  # false for NaN
         places = np.where(fits, pixels, predicted)
-        chroma, tint = self._colours(live.chroma, places, affine)
-        depths = self._depths(live, poses, places, affine)
+        nothing = np.zeros((h, n))
+        chroma, tint = (nothing,) * 2 if brief else self._colours(live.chroma, places, affine)
+        depths = (nothing,) * 4 if brief else self._depths(live, poses, places, affine)
         return Evidence(
             predicted, pixels, places, correlation.reshape(h, n), np.nan_to_num(area), chroma, tint, *depths
         )
@@ -160,8 +162,9 @@ class Patches:
 
         The live side's deviation is bounded from below: noise on a plain surface correlates with nothing.
         """
-        mean = np.einsum("hnk,nk->hn", part, self._mask) / self._count
-        power = np.einsum("hnk,hnk,nk->hn", part, part, self._mask) / self._count - mean**2
+        masked = part * self._mask
+        mean = masked.sum(axis=2) / self._count
+        power = np.einsum("hnk,hnk->hn", masked, part) / self._count - mean**2
         product = np.einsum("hnk,nk->hn", part, self._template) / self._count
         correlation: Float32 = product / np.sqrt(np.maximum(power, np.float32((_FLAT / 3) ** 2)))
         return correlation

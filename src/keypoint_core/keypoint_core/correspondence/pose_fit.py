@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 from keypoint_core.geometry import camera
 from keypoint_core.types import Float64, Intrinsics
 
-_STEPS = 12
+_STEPS = 8
 _DAMPING = 1e-6
 _SCALE = 2.0  # residuals beyond this many standard deviations lose weight (Geman and McClure, 1987)
-_STILL = 1e-9
+_STILL = 1e-6
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from keypoint_core.correspondence.matches import Matcher, Matches
 from keypoint_core.correspondence.patches import ALIKE, Evidence, LiveImage, Patches
 from keypoint_core.correspondence.pose_fit import Observations, fit_pose, ideal_pixels
 from keypoint_core.correspondence.reference import Reference
+from keypoint_core.correspondence.round_things import turned_alike
 from keypoint_core.correspondence.sift_matcher import surroundings
 from keypoint_core.correspondence.surfaces import Surfaces, surfaces_at
 from keypoint_core.correspondence.symmetry import self_similarities
@@ -27,7 +28,7 @@ from keypoint_core.geometry.lifting import depth_at, lift
 from keypoint_core.types import Float64, Frame, Keypoints, KeypointStatus
 
 _ANCHOR_SIGMA = 0.5  # error of a patch's best place [px]
-_STRONGEST = 3  # poses whose look-alikes are tried
+_STRONGEST = 5  # poses whose look-alikes are tried
 _SELF = 0.004  # a corner this near to a keypoint is the keypoint itself [m]
 
 
@@ -47,14 +48,14 @@ class BodySettings:
         hypotheses: how poses are found.
     """
 
-    threshold: float = 0.8
+    threshold: float = 0.85
     min_located: int = 4
     anchors: int = 100
     anchor_radius: int = 5
     patch_radius: int = 7
     search: int = 3
     surroundings: int = 30
-    look_alikes: int = 12
+    look_alikes: int = 14
     hypotheses: HypothesisSettings = field(default_factory=HypothesisSettings)
 
 
@@ -88,7 +89,7 @@ class Candidates:
         places: [H, N, 2] pixels.
         shown: [H, N] bool, whether they lie on the image.
         features: [H, N, F] what the score rests on, see scoring.NAMES.
-        nearer: [H, N] share of the surface that is hidden by something in front.
+        hidden: [H, N] bool, something is in front of the place.
         explained: matches that agree with a pose.
     """
 
@@ -97,7 +98,7 @@ class Candidates:
     places: Float64
     shown: NDArray[np.bool_]
     features: Float64
-    nearer: Float64
+    hidden: NDArray[np.bool_]
     explained: int
 
 
@@ -130,7 +131,9 @@ class RigidBodies:
         self._near_anchors = near * apart
         wide = scoring.nearness(surfaces.points, self._anchors.surfaces.points, scoring.WIDE)
         self._wide_anchors = wide * apart
-        self._symmetries = self_similarities(reference, surroundings(reference, settings.surroundings))
+        repeated = self_similarities(reference, surroundings(reference, settings.surroundings))
+        self._symmetries = np.concatenate([repeated, turned_alike(reference, self._anchors)])
+        self._ambiguous = self._own_rivals(reference)
 
     def locate(self, frame: Frame) -> Keypoints:
         """Finds all keypoints in a live frame.
@@ -155,12 +158,13 @@ class RigidBodies:
         if candidates is None:
             nowhere = np.full((count, 2), np.nan)
             return Located(nowhere, np.zeros(count), np.zeros(count, dtype=np.bool_), 0, matches, 0)
-        odds = np.where(candidates.shown, scoring.log_odds(candidates.features), -np.inf)
+        odds = scoring.log_odds(candidates.features) - scoring.COVER * candidates.hidden
+        odds[~candidates.shown] = -np.inf
         hypothesis, surface = _best(odds, candidates.owners, count)
         known = np.isfinite(odds[hypothesis, surface]) & (surface >= 0)
         pixels = np.where(known[:, None], candidates.places[hypothesis, surface], np.nan)
         probability = np.where(known, scoring.probability(odds[hypothesis, surface]), 0.0)
-        hidden = (candidates.nearer[hypothesis, surface] > scoring.HIDDEN) & known
+        hidden = candidates.hidden[hypothesis, surface] & known
         return Located(pixels, probability, hidden, len(odds), matches, candidates.explained)
 
     def candidates(self, frame: Frame) -> tuple[Candidates | None, int]:
@@ -176,9 +180,10 @@ class RigidBodies:
         evidence = self._keypoints.examine(live, poses, self._settings.search)
         features = self._features(live, poses, evidence, matches, seen)
         shown = camera.inside(evidence.places.reshape(-1, 2), frame.intrinsics).reshape(evidence.area.shape)
+        hidden = (np.minimum(evidence.nearer, evidence.covered) > scoring.HIDDEN) & self._keypoints.surfaces.sure
         explained = int(np.any([h.inliers for h in found], axis=0).sum())
         return Candidates(
-            self._keypoints.surfaces.owners, poses, evidence.places, shown, features, evidence.nearer, explained
+            self._keypoints.surfaces.owners, poses, evidence.places, shown, features, hidden, explained
         ), len(matches)
 
     def _features(
@@ -198,14 +203,28 @@ class RigidBodies:
             matches_near=np.einsum("hm,nm->hn", agrees, to_matches),
             matches=agrees.sum(axis=1),
         )
-        return scoring.features(evidence, support, self._keypoints.surfaces.sure)
+        surfaces = self._keypoints.surfaces
+        return scoring.features(evidence, support, surfaces.sure, self._ambiguous, surfaces.owners)
+
+    def _own_rivals(self, reference: Reference) -> Float64:
+        """[N] how much speaks for another place of the reference itself than the one where the keypoint is."""
+        if not len(self._symmetries):
+            return np.zeros(len(self._keypoints))
+        live = LiveImage.of(Frame(0, reference.color, reference.depth, reference.intrinsics))
+        witness = self._anchors.examine(live, self._symmetries, 2, brief=True)
+        alike = witness.correlation >= ALIKE  # false for NaN
+        near = np.einsum("ha,na->hn", alike, self._near_anchors) / np.maximum(self._near_anchors.sum(axis=1), 0.5)
+        evidence = self._keypoints.examine(live, self._symmetries, self._settings.search, brief=True)
+        away = np.linalg.norm(evidence.pixels - self._keypoints.surfaces.pixels, axis=2) > scoring.OTHER_PLACE
+        rivals: Float64 = np.where(away, scoring.strength(evidence, near), 0.0).max(axis=0)
+        return rivals
 
     def _look_alikes(self, live: LiveImage, poses: Float64) -> Float64:
         """Poses [K, 4, 4] under which other parts of the reference would look like what these poses explain."""
         others: Float64 = np.einsum("hij,sjk->hsik", poses[:_STRONGEST], self._symmetries).reshape(-1, 4, 4)
         if not len(others):
             return others
-        alike = self._anchors.examine(live, others, 2).correlation >= ALIKE
+        alike = self._anchors.examine(live, others, 1, brief=True).correlation >= ALIKE
         count = alike.sum(axis=1)
         order = np.argsort(-count, kind="stable")[: self._settings.look_alikes]
         likely: Float64 = others[order[count[order] >= 5]]
@@ -215,7 +234,7 @@ class RigidBodies:
         """The poses [H, 4, 4] fitted again to the matches and to the corners that look alike under them."""
         settings = self._settings.hypotheses
         for search in (self._settings.search, 2):
-            evidence = self._anchors.examine(live, poses, search)
+            evidence = self._anchors.examine(live, poses, search, brief=True)
             agrees = agreement(seen, poses, settings) > 0
             for k, pose in enumerate(poses.copy()):
                 alike = evidence.correlation[k] >= ALIKE  # false for NaN

@@ -32,35 +32,40 @@ NAMES = (
     "covered",
     "chroma",
     "tint",
+    "ambiguous",
+    "ambiguous alone",
 )
 WEIGHTS = np.array(
     [
-        -2.86,
-        2.6,
-        0.19,
-        0.09,
-        -0.31,
-        0.87,
-        1.8,
-        -1.38,
-        0.22,
-        0.11,
-        -0.9,
-        4.31,
-        0.43,
-        0.25,
-        -1.4,
-        -0.99,
-        -1.23,
-        -1.58,
-        -1.3,
-        1.12,
+        -1.43,
+        3.31,
+        -0.34,
+        0.17,
         -0.16,
+        0.62,
+        0.98,
+        -0.92,
+        0.64,
+        -0.44,
+        -0.25,
+        1.18,
+        0.09,
+        0.32,
+        -0.74,
+        -1.84,
+        -0.61,
+        -1.16,
+        -0.64,
+        1.2,
+        -0.15,
+        -0.19,
+        -3.24,
     ]
 )
 
 NEAR, WIDE = 0.03, 0.1  # standard deviations of the weight that surroundings lose with distance [m]
 HIDDEN = 0.5  # share of a surface with something in front of it from which on it is hidden
+COVER = 3.0  # log odds that a place loses when something is in front of it; set, not fitted: few scenes have that
 OTHER_PLACE = 6.0  # places this far from each other contradict each other [px]
 
 
@@ -83,19 +88,25 @@ class Support:
     matches: Float64
 
 
-def features(evidence: Evidence, support: Support, sure: NDArray[np.bool_]) -> Float64:
+def features(
+    evidence: Evidence,
+    support: Support,
+    sure: NDArray[np.bool_],
+    ambiguous: Float64,
+    owners: NDArray[np.int64],
+) -> Float64:
     """What the probability is computed from, [H, N, F] in the order of NAMES.
 
     Args:
         evidence: at N surfaces under H poses.
         support: of their surroundings.
         sure: [N] whether the surface's depth is.
+        ambiguous: [N] how much it and its surroundings look like another place of the reference, see `strength`.
+        owners: [N] the keypoint that each surface belongs to.
     """
     correlation = np.nan_to_num(evidence.correlation, nan=0.0)
     shape = correlation.shape
-    total = np.maximum(support.matches_near.max(axis=0), 1e-6)
-    strength = np.clip(correlation, 0, 1) * (0.3 + support.near)
-    rival, rival_near = _rivals(evidence, strength, support.matches_near / total)
+    rival, rival_near = rivals(evidence.places, strength(evidence, support.near), support.matches_near, owners)
     return np.stack(
         [
             np.ones(shape),
@@ -119,9 +130,17 @@ def features(evidence: Evidence, support: Support, sure: NDArray[np.bool_]) -> F
             evidence.covered,
             evidence.chroma,
             np.minimum(evidence.tint / 10.0, 4.0),
+            np.broadcast_to(ambiguous, shape),
+            ambiguous * (1.0 - support.wide),
         ],
         axis=2,
     )
+
+
+def strength(evidence: Evidence, near: Float64) -> Float64:
+    """[H, N] how much speaks for a place: its own likeness and that of its surroundings, `near` [H, N] of `Support`."""
+    likeness: Float64 = np.clip(np.nan_to_num(evidence.correlation, nan=0.0), 0.0, 1.0) * (0.3 + near)
+    return likeness
 
 
 def log_odds(values: Float64, weights: Float64 = WEIGHTS) -> Float64:
@@ -136,16 +155,28 @@ def probability(odds: Float64) -> Float64:
     return result
 
 
-def _rivals(evidence: Evidence, strength: Float64, near: Float64) -> tuple[Float64, Float64]:
-    """[H, N] the strongest evidence for another place, and the share of near matches that another place has."""
-    h = len(strength)
-    place = np.nan_to_num(evidence.pixels, nan=-1e4)
-    rival, rival_near = np.zeros_like(strength), np.zeros_like(strength)
-    for k in range(h):
-        elsewhere: NDArray[np.bool_] = np.linalg.norm(place - place[k], axis=2) > OTHER_PLACE
-        rival[k] = np.where(elsewhere, strength, 0.0).max(axis=0)
-        rival_near[k] = np.where(elsewhere, near, 0.0).max(axis=0)
-    return np.clip(rival, 0.0, None), rival_near
+def rivals(places: Float64, strengths: Float64, near: Float64, owners: NDArray[np.int64]) -> tuple[Float64, Float64]:
+    """What speaks for another place of the same keypoint, under any pose and on any of its surfaces.
+
+    Args:
+        places: [H, N, 2] pixels.
+        strengths: [H, N] what speaks for each place.
+        near: [H, N] number of matches near the surface that agree.
+        owners: [N] the keypoint of each surface.
+
+    Returns:
+        [H, N] the highest strength elsewhere; [H, N] the most matches elsewhere, as a share of the most anywhere.
+    """
+    strongest, most = np.zeros_like(strengths), np.zeros_like(strengths)
+    for owner in np.unique(owners):
+        mine = np.flatnonzero(owners == owner)
+        place = np.nan_to_num(places[:, mine].reshape(-1, 2), nan=-1e4)
+        elsewhere = np.linalg.norm(place[:, None] - place, axis=2) > OTHER_PLACE
+        strongest[:, mine] = np.where(elsewhere, strengths[:, mine].ravel(), 0.0).max(axis=1).reshape(-1, len(mine))
+        count = near[:, mine].ravel()
+        share = np.where(elsewhere, count, 0.0).max(axis=1) / max(float(count.max()), 1e-6)
+        most[:, mine] = share.reshape(-1, len(mine))
+    return strongest, most
 
 
 def nearness(points: Float64, others: Float64, sigma: float = NEAR) -> Float64:
