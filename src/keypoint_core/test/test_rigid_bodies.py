@@ -19,6 +19,7 @@ from keypoint_core.correspondence.matches import JoinedMatcher, Matches
 from keypoint_core.correspondence.patches import LiveImage, Patches
 from keypoint_core.correspondence.pose_fit import Observations, fit_pose
 from keypoint_core.correspondence.reference import Reference
+from keypoint_core.correspondence.round_things import turned_alike
 from keypoint_core.correspondence.sift_matcher import SiftMatcher, SiftSettings
 from keypoint_core.correspondence.sift_pnp import SiftPnp
 from keypoint_core.correspondence.surfaces import surfaces_at
@@ -235,6 +236,33 @@ def test_a_repeated_print_is_a_symmetry(scene):
     assert any(abs(abs(shift) - 48) < 1.5 for shift in shifts)
     plain = dataclasses.replace(reference, color=np.full((480, 640, 3), 128, np.uint8))
     assert len(self_similarities(plain, mask)) == 0
+
+
+def dish(print_of) -> tuple[Reference, Patches]:
+    """A round thing 2 cm high on a plane, seen from above, with a print [60, 120] of angle and radius; its corners."""
+    v, u = np.mgrid[:480, :640].astype(np.float32)
+    radius, angle = np.hypot(u - 320, v - 240), np.arctan2(v - 240, u - 320)
+    around = cv2.remap(
+        print_of, (angle + np.pi) * 120 / (2 * np.pi), radius, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )
+    inside = radius < 58
+    color = np.where(inside[..., None], around[..., None], 90).astype(np.uint8).repeat(3, axis=2)
+    depth = np.where(inside, 0.88, 0.9).astype(np.float32)
+    ids, pixels = np.arange(4, dtype=np.int32), np.array([[300, 240], [340, 240], [320, 220], [320, 260]], np.float32)
+    reference = Reference(color, depth, K, ids, pixels)
+    corners = cv2.goodFeaturesToTrack(color[..., 0], 60, 0.02, 5, mask=(radius < 50).astype(np.uint8))[:, 0]
+    return reference, Patches(reference, surfaces_at(reference, corners.astype(float)), 5)
+
+
+def test_a_dish_with_an_even_print_looks_the_same_turned_and_one_with_a_picture_does_not():
+    rng = np.random.default_rng(4)
+    sector = cv2.resize(rng.uniform(0, 255, (15, 8)).astype(np.float32), (20, 60), interpolation=cv2.INTER_CUBIC)
+    picture = cv2.resize(rng.uniform(0, 255, (15, 48)).astype(np.float32), (120, 60), interpolation=cv2.INTER_CUBIC)
+    turns = turned_alike(*dish(np.tile(sector, (1, 6)).clip(0, 255)))
+    assert len(turns) >= 4
+    angles = np.rad2deg(Rotation.from_matrix(turns[:, :3, :3]).magnitude())
+    assert np.abs((angles + 30) % 60 - 30).max() <= 15  # sixths of a turn, as near as they are tried
+    assert len(turned_alike(*dish(picture.clip(0, 255)))) == 0
 
 
 class Surroundings:

@@ -102,7 +102,7 @@ def _middles(reference: Reference, thing: NDArray[np.bool_], plane: Float64) -> 
     pixels = np.column_stack([u, v]).astype(np.float64)
     points = camera.deproject(pixels, np.asarray(reference.depth)[v, u], reference.intrinsics)
     points = points[np.isfinite(points).all(axis=1)]
-    first = np.cross(plane[:3], [0.0, 0.0, 1.0])
+    first = np.cross(plane[:3], np.eye(3)[np.argmin(np.abs(plane[:3]))])
     axes = np.stack([first / np.linalg.norm(first), np.cross(plane[:3], first / np.linalg.norm(first))])
     height = points @ plane[:3] + plane[3]
     middles = []
