@@ -34,6 +34,7 @@ class RelocationSettings:
         stray: likeness of a point that may have parted from its body.
         reach: aligning may move a patch this far [px].
         share: of the body's points that must look right and agree.
+        witnesses: share of the points that part from their body that must agree for a new one.
         template, view, consensus: as everywhere in the tracker.
     """
 
@@ -41,6 +42,7 @@ class RelocationSettings:
     stray: float = 0.6
     reach: float = 8.0
     share: float = 0.3
+    witnesses: float = 0.6
     template: TemplateSettings = field(default_factory=TemplateSettings)
     view: ViewSettings = field(default_factory=ViewSettings)
     consensus: ConsensusSettings = field(default_factory=ConsensusSettings)
@@ -97,7 +99,8 @@ def found(
             continue
         loose = np.flatnonzero(mine & tracks.fit & ~measured.agreeing)
         motion, agree = _check(tracks.take(loose), guess, picture, settings)
-        if agree.sum() >= settings.consensus.hint and agree[np.isin(loose, stray)].sum() >= _WITNESSES:
+        witnesses = agree[np.isin(loose, stray)].sum()
+        if agree.sum() >= settings.consensus.hint and witnesses >= max(_WITNESSES, settings.witnesses * len(stray)):
             undecided = ~measured.agreeing
             undecided[loose[agree]] = False
             bodies.found(cloud, motion, loose[agree], undecided)
