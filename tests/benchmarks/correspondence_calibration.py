@@ -134,6 +134,8 @@ def main() -> None:
     parser.add_argument("--condition", default="light+camera", help="of the simulation")
     parser.add_argument("--backends", default="sift_pnp,descriptors", help="whose places are fitted to, together")
     arguments = parser.parse_args()
+    if arguments.n < 5:
+        parser.error("--n must be at least 5: every fifth scene is held back")
     os.environ.setdefault("MUJOCO_GL", "osmesa")
     seeds = range(arguments.seed, arguments.seed + arguments.n)
     fitted: list[Scene] = []
