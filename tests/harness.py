@@ -17,6 +17,7 @@ from keypoint_interfaces.msg import ArmState, Keypoints, StageTiming, TaskStatus
 from keypoint_interfaces.srv import Engage, Locate, ResetWorld, StartTracking
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -47,6 +48,12 @@ SERVICES = {
     "tracker/reset": Trigger,
 }
 LATCHED_TOPICS = ("trial/state", "task/status")
+_DEPTH = 1000  # a listener that a busy machine holds up loses nothing
+
+
+def _deep(qos: QoSProfile) -> QoSProfile:
+    """The same quality of service with a deep queue."""
+    return QoSProfile(history=qos.history, depth=_DEPTH, reliability=qos.reliability, durability=qos.durability)
 
 
 def with_parameters(specs: Iterable[NodeSpec], changes: dict[str, dict[str, Any]]) -> list[NodeSpec]:
@@ -77,7 +84,7 @@ class Graph:
         rclpy.init(context=self._context, domain_id=self._domain)
         self.node = rclpy.create_node("listener", context=self._context)
         for name, kind in TOPICS.items():
-            qos = LATCHED if name in LATCHED_TOPICS else SUBSCRIBE_STREAM_LOSSLESS
+            qos = _deep(LATCHED if name in LATCHED_TOPICS else SUBSCRIBE_STREAM_LOSSLESS)
             self.node.create_subscription(kind, name, self._listener(name), qos)
         wanted = {name: kind for name, kind in SERVICES.items() if name.split("/")[0] in self._names}
         self.clients = {name: self.node.create_client(kind, name) for name, kind in wanted.items()}

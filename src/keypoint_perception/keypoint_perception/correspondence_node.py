@@ -21,7 +21,7 @@ class CorrespondenceParameters:
     """Parameters of the correspondence node."""
 
     checkpoint: str = parameter("", "folder of the checkpoint, absolute or relative to the models folder")
-    backend: str = parameter("sift_pnp", "how keypoints are located: a name of keypoint_core.correspondence")
+    backend: str = parameter("descriptors", "how keypoints are located: a name of keypoint_core.correspondence")
 
 
 class CorrespondenceNode(KeypointNode):

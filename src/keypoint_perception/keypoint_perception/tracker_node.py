@@ -33,7 +33,7 @@ from keypoint_ros.worker import LatestWorker
 class TrackerParameters:
     """Parameters of the tracker node."""
 
-    backend: str = parameter("lucas_kanade", "how keypoints are tracked: a name of keypoint_core.tracking")
+    backend: str = parameter("hybrid", "how keypoints are tracked: a name of keypoint_core.tracking")
     ring: int = parameter(
         30, "frames kept, so that a track can start in the past", unit="frames", minimum=1, maximum=300
     )

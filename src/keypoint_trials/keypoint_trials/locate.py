@@ -125,7 +125,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--image", type=Path, required=True, help="the picture to look in")
     parser.add_argument("--points", default="", help='"u,v u,v", a .csv or .yaml file, auto, auto:16, or click')
     parser.add_argument("--box", default="", help='"left,top,width,height": where automatic points are to lie [px]')
-    parser.add_argument("--correspondence", default="sift_pnp", help=f"one of {', '.join(CORRESPONDENCES)}")
+    parser.add_argument("--correspondence", default="descriptors", help=f"one of {', '.join(CORRESPONDENCES)}")
     parser.add_argument("--depth", type=Path, help="of the reference: 16-bit picture [mm] or .npy [m]")
     parser.add_argument("--image-depth", type=Path, help="of the picture to look in, likewise")
     parser.add_argument("--flat", action="store_true", help="the reference shows something flat, seen about head on")

@@ -144,7 +144,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures trackers on simulated episodes with truth.")
     parser.add_argument("--task", default="clock_button", help="names joined by commas, or all")
     parser.add_argument("--condition", default=CONDITIONS, help="joined by commas; +sheet hides the object for 2 s")
-    parser.add_argument("--tracker", default="lucas_kanade", help="names joined by commas, or all")
+    parser.add_argument("--tracker", default="lucas_kanade,hybrid", help="names joined by commas, or all")
     parser.add_argument("--robot", type=robot_name, default=DEFAULT_ROBOT)
     parser.add_argument("--n", type=int, default=4, help="episodes of each task and condition")
     parser.add_argument("--seed", type=int, default=9001, help="of the first episode")

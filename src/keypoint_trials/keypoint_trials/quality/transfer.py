@@ -193,7 +193,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures correspondences on simulated scenes.")
     parser.add_argument("--task", default="clock_button", help="names joined by commas, or all")
     parser.add_argument("--condition", default="light", help="of the simulation")
-    parser.add_argument("--correspondence", default="sift_pnp", help="names joined by commas, or all")
+    parser.add_argument("--correspondence", default="descriptors", help="names joined by commas, or all")
     parser.add_argument("--robot", type=robot_name, default=DEFAULT_ROBOT)
     parser.add_argument("--n", type=int, default=100, help="plain scenes of each task")
     parser.add_argument("--seed", type=int, default=5000, help="of the first scene")
