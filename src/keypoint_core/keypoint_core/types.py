@@ -101,7 +101,8 @@ class Keypoints:
     Attributes:
         stamp: exposure of the frame [ns].
         ids: [N] int32, stable over a track.
-        pixels: [N, 2] float32 (u, v), always finite; the last trusted pixel where not visible.
+        pixels: [N, 2] float32 (u, v), always finite; where not visible, the one predicted by the body that the
+            keypoint is on, or else the last one that was trusted.
         confidence: [N] float32 in 0..1.
         status: [N] uint8, of `KeypointStatus`.
         points: [N, 3] float32 [m] in the colour optical frame, NaN where unknown.

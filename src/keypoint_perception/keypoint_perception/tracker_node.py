@@ -14,12 +14,13 @@ from keypoint_interfaces.srv import StartTracking
 from std_srvs.srv import Trigger
 
 from keypoint_core.camera_monitor.monitor import MODES, CameraMonitor
-from keypoint_core.errors import InputError
+from keypoint_core.errors import InputError, TrackingError
 from keypoint_core.frame_health import FrameMonitor
 from keypoint_core.geometry.pose import Pose
 from keypoint_core.parameters import parameter
 from keypoint_core.tracking import TRACKERS
 from keypoint_core.tracking.session import TrackingSession
+from keypoint_core.tracking.tracks import checked_pixels
 from keypoint_core.types import Frame, Keypoints
 from keypoint_ros.conversions import from_keypoints, from_pose, to_keypoints
 from keypoint_ros.frames import FrameSubscriber, ReceivedFrame
@@ -140,6 +141,12 @@ class TrackerNode(KeypointNode):
         if keypoints.stamp not in self._ring:
             response.error_code = StartTracking.Response.NO_FRAME
             response.error_msg = f"the frame {keypoints.stamp} is not among the {len(self._ring)} frames kept"
+            return response
+        size = self._ring[keypoints.stamp].intrinsics
+        try:
+            checked_pixels(keypoints.pixels[keypoints.visible], (size.height, size.width))
+        except TrackingError as error:
+            response.error_code, response.error_msg = StartTracking.Response.BAD_REQUEST, str(error)
             return response
         self._wanted = True
         frames = tuple(received for stamp, received in self._ring.items() if stamp >= keypoints.stamp)

@@ -210,11 +210,8 @@ def test_points_outside_the_image_are_refused_with_its_size(ros) -> None:
     )
     request = StartTracking.Request(keypoints=to_keypoints(located, FRAME, (160, 120)))
     answer = camera.call(StartTracking, "tracker/start", request)
-    said = answer.error_msg
-    if answer.error_code == StartTracking.Response.OK:  # taken, and refused once the tracker has looked at it
-        camera.until_said("must lie inside the 160x120 image")
-        said = "must lie inside the 160x120 image"
-    assert "160x120" in said and camera.keypoints == []
+    assert answer.error_code == StartTracking.Response.BAD_REQUEST
+    assert "must lie inside the 160x120 image" in answer.error_msg and camera.keypoints == []
 
 
 @pytest.fixture

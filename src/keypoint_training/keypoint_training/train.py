@@ -148,7 +148,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def prepare(options: argparse.Namespace) -> tuple[Path, TrainSettings]:
     """Run folder and settings, new or taken up again."""
     if options.resume:
-        return options.resume, load_settings(options.resume)
+        return options.resume, load_settings(options.resume, TrainSettings)
     names = ("task", "robot", "seed", "demonstrations", "rounds", "round_episodes", "round_steps", "final_steps")
     settings = replace(TrainSettings(), **{name: getattr(options, name) for name in names})
     folder = new_run_folder("train")

@@ -23,11 +23,11 @@ from keypoint_training.descriptors.augment import random_crop
 from keypoint_training.descriptors.fitting import Fitting
 from keypoint_training.descriptors.loss import descriptor_loss, sample
 from keypoint_training.descriptors.pairs import Batch, Pairs
-from keypoint_training.descriptors.run_settings import load_settings, save_settings
 from keypoint_training.descriptors.scenes import Scene, read_scene, task_points
 from keypoint_training.descriptors.settings import Augmentation, DescriptorTraining, LossSettings
 from keypoint_training.descriptors.validation import Trial, UprightSift, measure
 from keypoint_training.progress import Bars
+from keypoint_training.run_folder import load_settings, save_settings
 
 PLAIN = Augmentation(
     crop=64, gain=1.0, gamma=1.0, tint=1.0, shade=0.0, noise=0.0, blur=0.31, smear=2.01, patches=0, shift=5.0
@@ -194,10 +194,10 @@ class TestFitting:
 class TestRun:
     def test_settings_come_back(self, tmp_path: Path) -> None:
         save_settings(tmp_path, TINY)
-        assert load_settings(tmp_path) == TINY
+        assert load_settings(tmp_path, DescriptorTraining) == TINY
         (tmp_path / "settings.json").write_text('{"seed": 1}')
         with pytest.raises(InputError, match="another version"):
-            load_settings(tmp_path)
+            load_settings(tmp_path, DescriptorTraining)
 
     def test_it_ends_in_a_checkpoint_that_loads(
         self, scenes: list[Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

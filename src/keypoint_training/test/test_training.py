@@ -19,7 +19,7 @@ from keypoint_training.evaluation import GRADES, evaluate
 from keypoint_training.fitting import policy_settings
 from keypoint_training.rollout import Conditions, as_keypoints
 from keypoint_training.run_folder import load_settings, save_settings
-from keypoint_training.settings import Disturbance
+from keypoint_training.settings import Disturbance, TrainSettings
 from keypoint_training.tracks import NO_NOISE, NoisyTracks
 
 
@@ -120,12 +120,12 @@ def test_the_gripper_is_scaled_in_its_own_unit(whole_run, settings, robot, scale
 
 def test_settings_survive_their_file(tmp_path, settings):
     save_settings(tmp_path, settings)
-    assert load_settings(tmp_path) == settings
+    assert load_settings(tmp_path, TrainSettings) == settings
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="no training run"):
-        load_settings(tmp_path)
+        load_settings(tmp_path, TrainSettings)
 
 
 def test_settings_of_another_version_are_refused(tmp_path, settings):
@@ -133,7 +133,7 @@ def test_settings_of_another_version_are_refused(tmp_path, settings):
     path = tmp_path / "settings.json"
     path.write_text(path.read_text().replace('"hidden"', '"hiden"'))
     with pytest.raises(InputError, match="hiden"):
-        load_settings(tmp_path)
+        load_settings(tmp_path, TrainSettings)
 
 
 def test_training_imports_no_ros():

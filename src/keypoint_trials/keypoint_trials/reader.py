@@ -245,6 +245,7 @@ def _keypoints(message: Any) -> Keypoints:
         points = np.stack([message.x, message.y, message.z], axis=1)
     else:
         points = np.full((count, 3), np.nan, np.float32)
+    pose = np.array(getattr(message, "camera_pose", ()), dtype=np.float64).reshape(-1, 4)  # older bags have none
     return Keypoints(
         stamp=stamp_of(message),
         ids=message.ids,
@@ -252,6 +253,7 @@ def _keypoints(message: Any) -> Keypoints:
         confidence=message.confidence,
         status=message.status,
         points=points,
+        camera_pose=pose if pose.any() else None,
     )
 
 

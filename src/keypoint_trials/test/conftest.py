@@ -129,7 +129,7 @@ class Messages:
             x=np.zeros(self.count, np.float32),
             y=np.zeros(self.count, np.float32),
             z=np.full(self.count, 0.9, np.float32),
-            camera_pose=np.zeros(16),
+            camera_pose=np.eye(4).ravel(),
         )
         return self.pack(message)
 

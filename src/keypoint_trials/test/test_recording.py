@@ -20,6 +20,7 @@ def test_a_trial_comes_back_as_it_was(tmp_path, record_trial, messages):
     assert bag.intrinsics.fx == 200.0 and bag.intrinsics.width == 160
     assert np.allclose(bag.keypoints[29].pixels, messages.pixels(29))
     assert bag.keypoints[29].status.tolist() == [0, 0, 0, 1, 2]
+    assert np.array_equal(bag.keypoints[29].camera_pose, np.eye(4))
     assert bag.actions[0].positions.shape == (8, 6) and bag.actions[0].dt == pytest.approx(1 / 15)
     assert bag.actions[0].gripper.tolist() == [-0.175] * 8
     assert bag.joints.position.shape == (30, 7) and bag.joints.position[29, 0] == pytest.approx(0.29)

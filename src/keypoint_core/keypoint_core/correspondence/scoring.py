@@ -35,7 +35,7 @@ NAMES = (
     "ambiguous",
     "ambiguous alone",
 )
-# Fitted as tests/benchmarks/correspondence_calibration.py does, on scenes of six tasks with light, camera and hard ones:
+# Fitted as keypoint_trials.quality.correspondence_calibration does, on scenes of six tasks with light, camera and hard ones:
 # 88 by sift_pnp, and 44 by descriptors, which count twice.
 WEIGHTS = np.array(
     [

@@ -30,7 +30,7 @@ class JudgementSettings:
         max_backward: see `HybridSettings`.
         weights, bias: of the logistic function that turns `signals` into a confidence: the probability that a keypoint
             said to be seen is seen, within 4 px of the truth. Fitted by
-            `python -m keypoint_training.tracker_calibration --episodes ... --every 3` on 14 of 40 recorded episodes of
+            `python -m keypoint_trials.quality.tracker_calibration --episodes ... --every 3` on 14 of 40 recorded episodes of
             four tasks and five conditions; held-out expected calibration error .008. No weight is negative, so better
             signals never lower it.
         forgotten: confidence of a keypoint that is not seen falls to nothing in this time [s].

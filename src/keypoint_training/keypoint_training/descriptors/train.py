@@ -28,7 +28,6 @@ from keypoint_core.features.descriptors import DenseDescriptors
 from keypoint_core.runs import git_revision, new_run_folder, write_summary
 from keypoint_training.descriptors.fitting import STATE, Fitting
 from keypoint_training.descriptors.pairs import Pairs
-from keypoint_training.descriptors.run_settings import load_settings, save_settings
 from keypoint_training.descriptors.scenes import PICTURES, draw_scenes
 from keypoint_training.descriptors.settings import DescriptorTraining
 from keypoint_training.descriptors.validation import (
@@ -43,6 +42,7 @@ from keypoint_training.descriptors.validation import (
     measure,
 )
 from keypoint_training.progress import Bars
+from keypoint_training.run_folder import load_settings, save_settings
 
 LOG = logging.getLogger("keypoint_training.descriptors")
 SAVE_EVERY, MEASURE_EVERY, LOG_EVERY = 500, 2000, 100  # steps
@@ -142,7 +142,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def prepare(options: argparse.Namespace) -> tuple[Path, DescriptorTraining]:
     """Run folder and settings, new or taken up again."""
     if options.resume:
-        return options.resume, load_settings(options.resume)
+        return options.resume, load_settings(options.resume, DescriptorTraining)
     names = ("seed", "scenes", "steps")
     settings = replace(DescriptorTraining(), **{name: getattr(options, name) for name in names})
     folder = new_run_folder("descriptors")

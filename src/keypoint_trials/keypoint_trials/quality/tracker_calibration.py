@@ -1,6 +1,6 @@
 """Fits the confidence of the hybrid tracker to recorded episodes.
 
-    python -m keypoint_training.tracker_calibration --episodes runs/episodes
+    python -m keypoint_trials.quality.tracker_calibration --episodes runs/episodes
 
 Every point that the tracker says it sees, in every frame, is one sample: right when it is truly visible and within 4 px of
 where it is said to be. A logistic function of the tracker's signals is fitted by maximum likelihood (Platt, 1999) with

@@ -1,6 +1,6 @@
 """Fits the weights of the correspondence's score (keypoint_core.correspondence.scoring.WEIGHTS) on simulated scenes.
 
-    python tests/benchmarks/correspondence_calibration.py --n 20 --seed 1000
+    python -m keypoint_trials.quality.correspondence_calibration --n 20 --seed 1000
 
 Every place that a back end considers for a keypoint is an example; right means less than 5 px from the truth, with the
 keypoint in view. A logistic model is fitted to all of them, then again with those that it chooses counted more, as
@@ -127,6 +127,7 @@ def print_reliability(scenes: list[Scene], weights: Float64) -> None:
 
 
 def main() -> None:
+    """Command line."""
     parser = argparse.ArgumentParser(description="Fits the weights of the correspondence's score.")
     parser.add_argument("--n", type=int, default=20, help="scenes per task")
     parser.add_argument("--seed", type=int, default=1000, help="of the first scene")
