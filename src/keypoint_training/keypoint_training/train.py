@@ -13,7 +13,6 @@ import argparse
 import logging
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from rich.table import Table
 
 from keypoint_core.arms.description import robot_name
 from keypoint_core.checkpoint import checkpoint_of_robot, models_folder
-from keypoint_core.errors import KeypointError
-from keypoint_core.runs import git_revision, new_run_folder, write_summary
+from keypoint_core.runs import git_revision, write_summary
 from keypoint_sim.world import World
+from keypoint_training.command import open_run, run_command
 from keypoint_training.crew import Crew, load_student
 from keypoint_training.dagger import LOG, Dagger
 from keypoint_training.evaluation import evaluate
@@ -32,7 +31,6 @@ from keypoint_training.export import METHOD, export_checkpoint
 from keypoint_training.keypoints import choose_keypoints
 from keypoint_training.progress import Bars
 from keypoint_training.rng import scene_seed
-from keypoint_training.run_folder import load_settings, save_settings
 from keypoint_training.settings import TrainSettings
 
 SCENES = 200  # to evaluate on, per grade of tracks
@@ -145,41 +143,25 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def prepare(options: argparse.Namespace) -> tuple[Path, TrainSettings]:
-    """Run folder and settings, new or taken up again."""
-    if options.resume:
-        return options.resume, load_settings(options.resume, TrainSettings)
-    names = ("task", "robot", "seed", "demonstrations", "rounds", "round_episodes", "round_steps", "final_steps")
-    settings = replace(TrainSettings(), **{name: getattr(options, name) for name in names})
-    folder = new_run_folder("train")
-    save_settings(folder, settings)
-    return folder, settings
-
-
 def main() -> int:
     """Returns 0, 2 on errors that a user can act on, 130 when stopped by Ctrl-C."""
     options, console = parse(), Console()
-    folder: Path | None = None
-    try:
-        folder, settings = prepare(options)
-        log = logging.FileHandler(folder / "train.log")
-        log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        LOG.addHandler(log)
-        LOG.setLevel(logging.DEBUG)
-        console.print(f"run folder: {folder}")
+    names = ("task", "robot", "seed", "demonstrations", "rounds", "round_episodes", "round_steps", "final_steps")
+
+    def work(folder: Path, settings: TrainSettings) -> tuple[Table, str]:
         name = checkpoint_of_robot(f"{settings.task}/{METHOD}", settings.robot)
         checkpoint = options.output or models_folder() / name
         with Bars(console) as bars:
             figures = train(folder, settings, options.workers, options.scenes, checkpoint, bars)
-    except KeypointError as error:
-        console.print(f"[red]error[/red] {error}", highlight=False)
-        return 2
-    except KeyboardInterrupt:
-        console.print(f"stopped; go on with: python -m keypoint_training.train --resume {folder}", highlight=False)
-        return 130
-    console.print(figures_table(figures))
-    console.print(f"checkpoint: {checkpoint}", highlight=False)
-    return 0
+        return figures_table(figures), f"checkpoint: {checkpoint}"
+
+    return run_command(
+        console,
+        lambda: open_run("train", TrainSettings, options, names),
+        work,
+        (LOG, logging.DEBUG),
+        "python -m keypoint_training.train --resume",
+    )
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def test_the_command_measures_and_resumes(command, tmp_path, capsys, monkeypatch
 
     monkeypatch.setattr(track_quality, "follow", refuse)
     monkeypatch.setattr(Studio, "episode", refuse)
-    command("--condition", "rp,light", "--resume", str(run))
+    command("--condition", "rp,light", "--tracker", "lucas_kanade", "--resume", str(run))
     assert json.loads((run / "summary.json").read_text())["groups"] == summary["groups"]
 
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from keypoint_core.errors import InputError
 from keypoint_core.tracking.inference import Inference, InferenceSettings
-from keypoint_core.tracking.learned import Color, LearnedSettings, LearnedTracker, Prediction
-from keypoint_core.tracking.raster import from_raster, to_raster
+from keypoint_core.tracking.learned import Color, LearnedSettings, LearnedTracker, Prediction, first_frame_queries
+from keypoint_core.tracking.raster import from_raster
 from keypoint_core.tracking.weights import Upstream, import_upstream, load_network
 from keypoint_core.types import Float32
 
@@ -128,8 +128,7 @@ class TapirPoints:
     def add(self, pixels: Float32) -> None:
         """Takes further points of the newest image, which is the first image they are followed in."""
         with self._inference.running():
-            places = to_raster(pixels, self._shape, self._size)[:, ::-1]
-            query = np.concatenate([np.zeros((len(pixels), 1)), places], axis=1).astype(np.float32)  # frame, y, x
+            query = first_frame_queries(pixels, self._shape, self._size)
             tensor = torch.from_numpy(query)[None].to(self._inference.device)
             video = torch.empty(1, 1, *self._size, 3, device="meta")  # only its shape is asked for
             features = self._network.get_query_features(video, False, tensor, self._maps)

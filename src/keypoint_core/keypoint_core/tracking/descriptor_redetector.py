@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from keypoint_core.features import FEATURES
 from keypoint_core.features.feature_map import FeatureMap
 from keypoint_core.protocols import FeatureExtractor
+from keypoint_core.tracking.feature_crop import features_around
 from keypoint_core.tracking.redetection import Found, Search
 from keypoint_core.types import Float32
-
-_RASTER = 32  # crops begin on it [px], so that the grid of descriptors does not shift against the image
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,5 @@ class DescriptorRedetector:
 
     def _around(self, color: NDArray[np.uint8], pixels: Float32) -> FeatureMap:
         """Features of the surroundings of pixels [N, 2]."""
-        size, margin = np.array(color.shape[1::-1]), self._settings.margin
-        centre = np.clip(np.nan_to_num(pixels), 0, size - 1)
-        left, top = (np.maximum(centre.min(axis=0).astype(int) - margin, 0) // _RASTER * _RASTER).tolist()
-        right, bottom = np.minimum(centre.max(axis=0).astype(int) + margin, size).tolist()
-        return self._extractor.extract(color[top:bottom, left:right]).moved((float(left), float(top)))
+        inside = np.clip(np.nan_to_num(pixels), 0, np.array(color.shape[1::-1]) - 1)
+        return features_around(self._extractor, color, inside, self._settings.margin)

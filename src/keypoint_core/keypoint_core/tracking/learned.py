@@ -16,6 +16,7 @@ from keypoint_core.errors import InputError, TrackingError
 from keypoint_core.geometry.lifting import lift
 from keypoint_core.tracking.calibration import confidence
 from keypoint_core.tracking.frame_check import check_size, checked_gray
+from keypoint_core.tracking.raster import to_raster
 from keypoint_core.tracking.tracks import checked_ids, checked_pixels, inside_image
 from keypoint_core.types import SECOND, Float32, Frame, Keypoints, KeypointStatus
 
@@ -52,6 +53,16 @@ class PointNetwork(Protocol):
 
     def reset(self) -> None:
         """Forgets everything."""
+
+
+def first_frame_queries(pixels: Float32, shape: tuple[int, ...], size: tuple[int, int]) -> Float32:
+    """Pixels [N, 2] of an image of `shape` [H, W, 3] as TAPIR and TAPNext ask for points of the first image they see.
+
+    Returns:
+        [N, 3] (frame, y, x): frame 0, and the place in an image of `size` (h, w), counted from the corner.
+    """
+    places = to_raster(pixels, shape, size)[:, ::-1]
+    return np.concatenate([np.zeros((len(pixels), 1)), places], axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)

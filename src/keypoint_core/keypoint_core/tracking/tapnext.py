@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from keypoint_core.errors import InputError, TrackingError
 from keypoint_core.tracking.inference import Inference, InferenceSettings
-from keypoint_core.tracking.learned import Color, LearnedSettings, LearnedTracker, Prediction
-from keypoint_core.tracking.raster import from_raster, to_raster
+from keypoint_core.tracking.learned import Color, LearnedSettings, LearnedTracker, Prediction, first_frame_queries
+from keypoint_core.tracking.raster import from_raster
 from keypoint_core.tracking.weights import Upstream, import_upstream, load_network
 from keypoint_core.types import Float32
 
@@ -143,8 +143,7 @@ class TapNextPoints:
                 f"tapnext: keypoints were added {len(self._groups)} times, each of which costs a state of its own; "
                 "start again on all keypoints, or raise max_groups"
             )
-        places = to_raster(pixels, self._shape, self._size)[:, ::-1]
-        query = np.concatenate([np.zeros((len(pixels), 1)), places], axis=1).astype(np.float32)  # frame, y, x
+        query = first_frame_queries(pixels, self._shape, self._size)
         _, state = self._step(query_points=torch.from_numpy(query)[None].to(self._inference.device))
         rows = np.arange(self._count, self._count + len(pixels))
         self._groups.append(_Group(rows, state))

@@ -14,18 +14,19 @@ import logging
 import math
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.table import Table
 
 from keypoint_core.checkpoint import models_folder
-from keypoint_core.errors import KeypointError
 from keypoint_core.features.descriptor_card import FOLDER, DescriptorCard, save_descriptors
 from keypoint_core.features.descriptors import DenseDescriptors
-from keypoint_core.runs import git_revision, new_run_folder, write_summary
+from keypoint_core.runs import git_revision, write_summary
+from keypoint_training.command import open_run, run_command
 from keypoint_training.descriptors.fitting import STATE, Fitting
 from keypoint_training.descriptors.pairs import Pairs
 from keypoint_training.descriptors.scenes import PICTURES, draw_scenes
@@ -42,7 +43,7 @@ from keypoint_training.descriptors.validation import (
     measure,
 )
 from keypoint_training.progress import Bars
-from keypoint_training.run_folder import load_settings, save_settings
+from keypoint_training.run_folder import save_settings
 
 LOG = logging.getLogger("keypoint_training.descriptors")
 SAVE_EVERY, MEASURE_EVERY, LOG_EVERY = 500, 2000, 100  # steps
@@ -139,38 +140,22 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def prepare(options: argparse.Namespace) -> tuple[Path, DescriptorTraining]:
-    """Run folder and settings, new or taken up again."""
-    if options.resume:
-        return options.resume, load_settings(options.resume, DescriptorTraining)
-    names = ("seed", "scenes", "steps")
-    settings = replace(DescriptorTraining(), **{name: getattr(options, name) for name in names})
-    folder = new_run_folder("descriptors")
-    save_settings(folder, settings)
-    return folder, settings
-
-
 def main() -> int:
     """Returns 0, 2 on errors that a user can act on, 130 when stopped by Ctrl-C."""
     options, console = parse(), Console()
-    folder: Path | None = None
-    try:
-        folder, settings = prepare(options)
-        log = logging.FileHandler(folder / "train.log")
-        log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        LOG.addHandler(log)
-        LOG.setLevel(logging.INFO)
-        console.print(f"run folder: {folder}")
+
+    def work(folder: Path, settings: DescriptorTraining) -> tuple[Table]:
         with Bars(console) as bars:
             results = train(folder, settings, options, bars)
-    except KeypointError as error:
-        console.print(f"[red]error[/red] {error}", highlight=False)
-        return 2
-    except KeyboardInterrupt:
-        console.print(f"stopped; go on with: --resume {folder}", highlight=False)
-        return 130
-    console.print(figures_table(results))
-    return 0
+        return (figures_table(results),)
+
+    return run_command(
+        console,
+        lambda: open_run("descriptors", DescriptorTraining, options, ("seed", "scenes", "steps")),
+        work,
+        (LOG, logging.INFO),
+        "--resume",
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -33,6 +34,7 @@ from keypoint_trials.quality.record import Studio, default_folder, known_conditi
 from keypoint_trials.quality.runner import Measured, follow, from_json, measure, to_json
 from keypoint_trials.quality.track_report import WIDTH, report
 
+J, R = TypeVar("J"), TypeVar("R")  # a job and one of its results
 CONDITIONS = "rp,light,light+occluder,light+nudge,light+sheet"
 
 
@@ -129,14 +131,27 @@ def run(job: Job) -> list[Measured]:
     return job.load()
 
 
-def run_all(jobs: list[Job], workers: int) -> Iterator[list[Measured]]:
-    """The results of all jobs in their order; they depend on the jobs alone, times excepted."""
+def run_all(work: Callable[[J], list[R]], jobs: list[J], workers: int, title: str, console: Console) -> list[R]:
+    """The results of all jobs in their order; they depend on the jobs alone, times excepted.
+
+    Args:
+        work: measures one job; a function of a module, as other processes call it.
+        jobs: to do.
+        workers: processes; 1 runs everything in this one.
+        title: of the progress bar.
+        console: to show it on.
+    """
+    shown = track(_each(work, jobs, workers), title, total=len(jobs), console=console)
+    return [result for results in shown for result in results]
+
+
+def _each(work: Callable[[J], list[R]], jobs: list[J], workers: int) -> Iterator[list[R]]:
     if workers <= 1:
         quiet_threads()
-        yield from map(run, jobs)
+        yield from map(work, jobs)
         return
     with multiprocessing.get_context("spawn").Pool(workers, quiet_threads) as pool:
-        yield from pool.imap(run, jobs)
+        yield from pool.imap(work, jobs)
 
 
 def parse() -> argparse.Namespace:
@@ -172,8 +187,7 @@ def main() -> None:
         requests = make_requests(tasks, conditions, seeds, arguments.robot, settings)
         folder = run_folder("track-quality", arguments.resume)
         jobs = [Job(request, tuple(trackers), arguments.episodes, folder / "results") for request in requests]
-        shown = track(run_all(jobs, arguments.workers), "episodes", total=len(jobs), console=console)
-        measured = [result for results in shown for result in results]
+        measured = run_all(run, jobs, arguments.workers, "episodes", console)
     except KeypointError as error:
         sys.exit(str(error))
     report(measured, folder, arguments, left_out, console)

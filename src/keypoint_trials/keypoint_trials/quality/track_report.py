@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from keypoint_trials.quality.runner import Measured
 
 WIDTH = 156  # of output that goes into a file or a pipe [columns]
 ALL = "all"
+Columns = tuple[tuple[str, str, Callable[[float], str]], ...]  # heading, figure and how it is written
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ class Group:
             "delta_avg": self.mean("delta_avg"),
             "accuracy": self.mean("accuracy"),
             "average_jaccard": self.mean("average_jaccard"),
-            "found_long": _share(found.long_found, found.long_events),
+            "found_long": share(found.long_found, found.long_events),
             "long_events": found.long_events,
-            "found": _share(found.found, found.events),
+            "found": share(found.found, found.events),
             "events": found.events,
-            "silent": _share(sum(result.silent for result in self.results), frames),
+            "silent": share(sum(result.silent for result in self.results), frames),
             "track_frames": frames,
             "median_px": float(np.nanmedian(self.values("median")))
             if np.isfinite(self.values("median")).any()
@@ -126,7 +127,7 @@ def group(measured: Sequence[Measured], per_task: bool) -> list[Group]:
     return sorted(groups, key=lambda one: order.index(one.condition))
 
 
-COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+COLUMNS: Columns = (
     ("delta\navg", "delta_avg", "{:.3f}".format),
     ("OA", "accuracy", "{:.3f}".format),
     ("AJ", "average_jaccard", "{:.3f}".format),
@@ -150,16 +151,13 @@ def make_table(groups: Sequence[Group]) -> Table:
     table = Table(title="track quality", caption=caption, header_style="bold", pad_edge=False)
     for name in ("condition", "task", "tracker", "n"):
         table.add_column(name, justify="right" if name == "n" else "left", no_wrap=name == "n", overflow="fold")
-    for heading, _, _ in COLUMNS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    before = None
-    for one in groups:
-        if before is not None and one.condition != before:
-            table.add_section()
-        before, figures = one.condition, one.figures()
-        cells = [_cell(key, figures[key], form) for _, key, form in COLUMNS]
-        table.add_row(one.condition, one.task, one.tracker, str(len(one.results)), *cells)
+    fill(table, COLUMNS, BARS, map(_line, groups))
     return table
+
+
+def _line(one: Group) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    """Section, names and figures."""
+    return one.condition, (one.condition, one.task, one.tracker, str(len(one.results))), one.figures()
 
 
 def report(
@@ -197,7 +195,7 @@ def report(
         points=arguments.points,
         episodes_per_condition=arguments.n,
         left_out=left_out,
-        groups=[{key: _plain(value) for key, value in one.figures().items()} for one in groups],
+        groups=[{key: plain(value) for key, value in one.figures().items()} for one in groups],
         reliability=[
             {"tracker": one.tracker, "condition": one.condition, "bins": one.reliability.rows()} for one in together
         ],
@@ -217,23 +215,46 @@ def write_csv(path: Path, measured: Sequence[Measured]) -> None:
             again = one.redetection
             counts = [again.events, again.found, again.long_events, again.long_found, one.silent, one.track_frames]
             row = [getattr(one, name) for name in names] + [one.median, *counts, one.reliability.error]
-            writer.writerow([*map(_plain, row), times.get("p50"), times.get("p95"), one.failure])
+            writer.writerow([*map(plain, row), times.get("p50"), times.get("p95"), one.failure])
 
 
-def _cell(key: str, value: float, form: Callable[[float], str]) -> str:
+def fill(
+    table: Table,
+    columns: Columns,
+    bars: Mapping[str, Bar],
+    lines: Iterable[tuple[str, Sequence[str], Mapping[str, Any]]],
+) -> None:
+    """Adds a column per figure and the lines; green where a bar is met, red where it is not.
+
+    Args:
+        table: with the columns that name a line.
+        columns: of the figures.
+        bars: by figure.
+        lines: section (a rule where it changes), names and figures of each.
+    """
+    for heading, _, _ in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    before = None
+    for section, names, figures in lines:
+        if before is not None and section != before:
+            table.add_section()
+        before = section
+        table.add_row(*names, *(_cell(figures[key], form, bars.get(key)) for _, key, form in columns))
+
+
+def _cell(value: float, form: Callable[[float], str], bar: Bar | None) -> str:
     if not math.isfinite(value):
         return "-"
-    if key not in BARS:
-        return form(value)
-    return f"[{'green' if BARS[key].met(value) else 'red'}]{form(value)}[/]"
+    return form(value) if bar is None else f"[{'green' if bar.met(value) else 'red'}]{form(value)}[/]"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any, digits: int = 5) -> Any:
     """As JSON and CSV hold it: rounded, None for what is not a number."""
     if isinstance(value, float):
-        return round(value, 5) if math.isfinite(value) else None
+        return round(value, digits) if math.isfinite(value) else None
     return value
 
 
-def _share(part: int, whole: int) -> float:
+def share(part: int, whole: int) -> float:
+    """NaN of nothing."""
     return part / whole if whole else math.nan

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from typing import Any
 import cv2
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from keypoint_core.arms.description import DEFAULT_ROBOT, robot_name
 from keypoint_core.checkpoint import checkpoint_of_robot, load_checkpoint, models_folder
@@ -35,7 +32,7 @@ from keypoint_trials.quality.located import Located, crop_of, from_json, to_json
 from keypoint_trials.quality.points import pick_points
 from keypoint_trials.quality.record import known_tasks
 from keypoint_trials.quality.scenes import Scene, kinds_of_scenes, make_scene
-from keypoint_trials.quality.track_quality import available, quiet_threads, run_folder, write
+from keypoint_trials.quality.track_quality import available, run_all, run_folder, write
 from keypoint_trials.quality.transfer_report import WIDTH, report
 
 POINTS = 12
@@ -178,16 +175,6 @@ def run(job: Job) -> list[Located]:
     return [done[name] for name in job.backends]
 
 
-def run_all(jobs: list[Job], workers: int) -> Iterator[list[Located]]:
-    """The results of all jobs in their order; they depend on the jobs alone, times excepted."""
-    if workers <= 1:
-        quiet_threads()
-        yield from map(run, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers, quiet_threads) as pool:
-        yield from pool.imap(run, jobs)
-
-
 def parse() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description="Measures correspondences on simulated scenes.")
@@ -233,8 +220,7 @@ def main() -> None:
             console.print(f"[yellow]left out[/] {name}: {reason}")
         folder = run_folder("transfer", arguments.resume)
         jobs = make_jobs(arguments, backends, folder)
-        shown = track(run_all(jobs, arguments.workers), "scenes", total=len(jobs), console=console)
-        located = [result for results in shown for result in results]
+        located = run_all(run, jobs, arguments.workers, "scenes", console)
     except KeypointError as error:
         sys.exit(str(error))
     references: dict[str, Any] = {job.view.task: bench_of(job.view).reference for job in jobs}

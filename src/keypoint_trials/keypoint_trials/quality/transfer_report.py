@@ -25,10 +25,12 @@ from keypoint_core.statistics import percentiles_ms
 from keypoint_core.types import Float64
 from keypoint_trials.quality.located import Located
 from keypoint_trials.quality.scenes import PLAIN
+from keypoint_trials.quality.track_report import Bar, Columns, fill, plain, share
 
 WIDTH = 150  # of output that goes into a file or a pipe [columns]
 WRONG, HIT = 8.0, 5.0  # an accepted keypoint is wrong from here on; a located one is a hit up to here [px]
-BARS = {"mean_px": 3.0, "p95_px": 8.0, "wrong": 0.02}  # at most, each
+BARS = {"mean_px": Bar(most=3.0), "p95_px": Bar(most=8.0), "wrong": Bar(most=0.02)}
+DIGITS = 4  # of what is not whole, in the files
 HARD = "hard"
 
 
@@ -56,14 +58,14 @@ class Group:
             "scenes": len(self.results),
             "refused": sum(one.refused for one in self.results),
             "keypoints": int(every.sum()),
-            "accepted": _share(int(kept.sum()), int(every.sum())),
-            "accepted_of_visible": _share(int((kept & visible).sum()), int(visible.sum())),
-            "hidden_of_accepted": _share(int((kept & ~visible).sum()), int(kept.sum())),
+            "accepted": share(int(kept.sum()), int(every.sum())),
+            "accepted_of_visible": share(int((kept & visible).sum()), int(visible.sum())),
+            "hidden_of_accepted": share(int((kept & ~visible).sum()), int(kept.sum())),
             "mean_px": _of(np.mean, accepted),
             "median_px": _of(np.median, accepted),
             "p95_px": _of(lambda values: np.percentile(values, 95), accepted),
-            "wrong": _share(int((accepted > WRONG).sum()), len(accepted)),
-            "wrong_5": _share(int((accepted > HIT).sum()), len(accepted)),
+            "wrong": share(int((accepted > WRONG).sum()), len(accepted)),
+            "wrong_5": share(int((accepted > HIT).sum()), len(accepted)),
             "common_shift_p95_px": _of(lambda values: np.percentile(values, 95), np.array(self.shifts())),
             "auc": self.auc(),
             "cpu_p50": times.get("p50", math.nan),
@@ -111,7 +113,7 @@ def group(located: Sequence[Located]) -> list[Group]:
     return sorted(groups, key=lambda one: (tasks.index(one.task), one.correspondence, one.kind != PLAIN))
 
 
-COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+COLUMNS: Columns = (
     ("kept\n%", "accepted", lambda value: f"{100 * value:.1f}"),
     ("mean\npx", "mean_px", "{:.2f}".format),
     ("median\npx", "median_px", "{:.2f}".format),
@@ -136,17 +138,14 @@ def make_table(groups: Sequence[Group]) -> Table:
         table.add_column(
             name, no_wrap=not long, min_width=8, overflow="fold", justify="right" if name == "refused" else "left"
         )
-    for heading, _, _ in COLUMNS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    before = None
-    for one in groups:
-        if before is not None and one.task != before:
-            table.add_section()
-        before, figures = one.task, one.figures()
-        refused = f"{figures['refused']} of {figures['scenes']}"
-        cells = [_cell(key, figures[key], form) for _, key, form in COLUMNS]
-        table.add_row(one.task, one.correspondence, one.kind, refused, *cells)
+    fill(table, COLUMNS, BARS, map(_line, groups))
     return table
+
+
+def _line(one: Group) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    """Section, names and figures."""
+    figures = one.figures()
+    return one.task, (one.task, one.correspondence, one.kind, f"{figures['refused']} of {figures['scenes']}"), figures
 
 
 def report(
@@ -193,7 +192,7 @@ def report(
         },
         keypoints={task: len(reference.ids) for task, reference in references.items()},
         left_out=dict(left_out),
-        groups=[{key: _plain(value) for key, value in one.figures().items()} for one in groups],
+        groups=[{key: plain(value, DIGITS) for key, value in one.figures().items()} for one in groups],
     )
     console.print(f"  {folder}/summary.json, results.csv, <task>-<correspondence>.png")
 
@@ -207,7 +206,8 @@ def write_csv(path: Path, located: Sequence[Located]) -> None:
         for one in located:
             errors = one.errors[one.kept]
             row: list[Any] = [one.task, one.condition, one.kind, one.seed, one.correspondence, int(one.shown.sum())]
-            row += [len(errors), _plain(_of(np.mean, errors)), _plain(_of(np.max, errors)), int((errors > WRONG).sum())]
+            mean, most = (plain(_of(function, errors), DIGITS) for function in (np.mean, np.max))
+            row += [len(errors), mean, most, int((errors > WRONG).sum())]
             writer.writerow([*row, round(1e3 * one.seconds, 2), one.reason])
 
 
@@ -218,20 +218,3 @@ def _kind_of(reason: str) -> str:
 
 def _of(function: Callable[[Float64], Any], values: Float64) -> float:
     return float(function(values)) if len(values) else math.nan
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
-
-
-def _plain(value: Any) -> Any:
-    """As JSON and CSV hold it: rounded, None for what is not a number."""
-    if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None
-    return value
-
-
-def _cell(key: str, value: Any, form: Callable[[Any], str]) -> str:
-    if not math.isfinite(value):
-        return "-"
-    return f"[{'green' if value <= BARS[key] else 'red'}]{form(value)}[/]" if key in BARS else form(value)
