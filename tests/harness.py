@@ -48,7 +48,8 @@ SERVICES = {
     "tracker/reset": Trigger,
 }
 LATCHED_TOPICS = ("trial/state", "task/status")
-_DEPTH = 1000  # a listener that a busy machine holds up loses nothing
+_EVERY_ONE = ("perception/keypoints", "policy/action", "task/status")  # of these a busy listener loses none
+_DEPTH = 1000
 
 
 def _deep(qos: QoSProfile) -> QoSProfile:
@@ -84,7 +85,8 @@ class Graph:
         rclpy.init(context=self._context, domain_id=self._domain)
         self.node = rclpy.create_node("listener", context=self._context)
         for name, kind in TOPICS.items():
-            qos = _deep(LATCHED if name in LATCHED_TOPICS else SUBSCRIBE_STREAM_LOSSLESS)
+            qos = LATCHED if name in LATCHED_TOPICS else SUBSCRIBE_STREAM_LOSSLESS
+            qos = _deep(qos) if name in _EVERY_ONE else qos
             self.node.create_subscription(kind, name, self._listener(name), qos)
         wanted = {name: kind for name, kind in SERVICES.items() if name.split("/")[0] in self._names}
         self.clients = {name: self.node.create_client(kind, name) for name, kind in wanted.items()}

@@ -288,7 +288,9 @@ def test_nothing_in_the_stack_unpickles() -> None:
     )
     files = [path for path in SOURCES.glob("*/keypoint_*/**/*.py")]
     assert len(files) > 50
-    assert [str(path) for path in files if forbidden.search(path.read_text())] == []
+    tensors_alone = re.compile(r"torch\.load\([^()]*weights_only=True\)")  # of upstream's trackers; builds no objects
+    texts = {str(path): tensors_alone.sub("", path.read_text()) for path in files}
+    assert [path for path, text in texts.items() if forbidden.search(text)] == []
 
 
 def test_every_robot_has_its_own() -> None:

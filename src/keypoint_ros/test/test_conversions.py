@@ -209,7 +209,7 @@ class TestPoses:
         assert message.header.frame_id == "base" and convert.from_stamp(message.header.stamp) == STAMP
 
     def test_a_quaternion_of_zeros_is_refused(self) -> None:
-        message = convert.to_pose(Pose((0, 0, 0), (0, 0, 0, 1)), STAMP, "base")
+        message = convert.to_pose(Pose((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)), STAMP, "base")
         message.pose.orientation.w = 0.0
         with pytest.raises(InputError, match="quaternion"):
             convert.from_pose(message)

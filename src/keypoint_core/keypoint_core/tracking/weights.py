@@ -6,10 +6,10 @@ import hashlib
 import importlib
 import logging
 import os
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError  # the error alone: torch raises it for what is more than tensors
 from typing import Any
 
 import torch
@@ -114,7 +114,7 @@ def load_state(path: Path, sha256: str = "") -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
         raise CheckpointError(f"{path}: expected tensors only, as safetensors or of torch.save; {error}") from error
     return _unwrapped(content, path)
 
