@@ -11,7 +11,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from keypoint_bringup.graph import NodeSpec, SystemOptions, build_graph, parse_options
-from keypoint_bringup.settings import node_environment
+from keypoint_bringup.settings import graph_environment
 from launch import LaunchContext, LaunchDescription
 
 
@@ -28,7 +28,7 @@ def system_launch(graph: str) -> LaunchDescription:
 
 def _start(graph: str, context: LaunchContext) -> list[SetEnvironmentVariable | Node]:
     texts = {option.name: LaunchConfiguration(option.name).perform(context) for option in fields(SystemOptions)}
-    environment = [SetEnvironmentVariable(*item) for item in node_environment(os.environ).items()]
+    environment = [SetEnvironmentVariable(*item) for item in graph_environment(os.environ).items()]
     return [*environment, *map(launch_node, build_graph(graph, parse_options(texts)))]
 
 

@@ -52,14 +52,3 @@ def graph_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "MUJOCO_GL": "osmesa",
     }
     return settings | {name: environ.get(name, value) for name, value in defaults.items()}
-
-
-def node_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """`graph_environment`, and one thread for the linear algebra of each node.
-
-    Its idle threads spin between two frames and take the cores from the other nodes: on two cores, twice the latency.
-
-    Raises:
-        UnknownNameError: see `graph_environment`.
-    """
-    return graph_environment(environ) | {"OMP_NUM_THREADS": environ.get("OMP_NUM_THREADS", "1")}

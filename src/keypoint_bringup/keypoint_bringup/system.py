@@ -23,7 +23,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from keypoint_bringup.graph import NodeSpec
-from keypoint_bringup.settings import node_environment
+from keypoint_bringup.settings import graph_environment
 from keypoint_bringup.supervisor_config import GROUP, STOP_TIMEOUT, log_file, write_supervisor_config
 from keypoint_core.errors import InputError, KeypointError, UnknownNameError
 
@@ -77,7 +77,7 @@ class System:
         if repeated:
             raise InputError(f"node names must differ, got twice: {', '.join(repeated)}")
         own = {**os.environ, **(environment or {})}
-        self._environment = own | node_environment(own)
+        self._environment = own | graph_environment(own)
         if domain_id is not None:
             self._environment["ROS_DOMAIN_ID"] = str(domain_id)
         self._folder = folder

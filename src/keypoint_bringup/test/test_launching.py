@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from keypoint_bringup.graph import SystemOptions, build_graph, parse_options
-from keypoint_bringup.settings import node_environment, share_folder
+from keypoint_bringup.settings import graph_environment, share_folder
 
 FILES = Path(__file__).parents[3] / "launch"
 
@@ -114,7 +114,7 @@ def test_launch_sets_the_environment_that_up_sets(launching, monkeypatch: pytest
     made = {}
     monkeypatch.setattr(launching, "SetEnvironmentVariable", lambda name, value: made.update({name: value}))
     run_launch_file("sim_robot", {})
-    assert made == node_environment(os.environ)
+    assert made == graph_environment(os.environ)
 
 
 def test_launch_files_are_installed():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from keypoint_bringup.settings import graph_environment, node_environment, share_folder
+from keypoint_bringup.settings import graph_environment, share_folder
 from keypoint_core.errors import UnknownNameError
 
 REPOSITORY = Path(__file__).parents[3]
@@ -36,12 +36,6 @@ def test_what_is_given_wins_except_about_the_network():
     settings = graph_environment({"MUJOCO_GL": "egl", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"})
     assert settings["MUJOCO_GL"] == "egl"
     assert settings["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
-
-
-def test_nodes_compute_in_one_thread_unless_told_otherwise():
-    assert node_environment({})["OMP_NUM_THREADS"] == "1"
-    assert node_environment({"OMP_NUM_THREADS": "4"})["OMP_NUM_THREADS"] == "4"
-    assert node_environment({}).items() > graph_environment({}).items()
 
 
 def test_unknown_network_lists_the_known():
