@@ -23,7 +23,7 @@ setup: ## make .venv, install the requirements, build the workspace; skips what 
 	@tools/setup.sh
 
 demo: setup ## simulated trials through the whole ROS graph (TASK, ROBOT, CONDITION, N, SEED, ARGS="--modes real_time")
-	@$(RUN) python -m keypoint_trials.demo --task $(TASK) $(call option,ROBOT,robot) \
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) python -m keypoint_trials.demo --task $(TASK) $(call option,ROBOT,robot) \
 	  $(call option,CONDITION,condition) $(call option,N,trials) $(call option,SEED,seed) $(ARGS)
 
 test: setup ## all tests that this machine can run (ARGS="-k gate")
