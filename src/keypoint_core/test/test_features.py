@@ -224,7 +224,6 @@ class TestRegistry:
         assert done.stdout.split() == ["False", "False"]
 
 
-@pytest.mark.skipif(not (SHIPPED / CARD).is_file(), reason="no descriptors are shipped yet")
 class TestShipped:
     def test_it_keeps_to_its_time(self, picture: np.ndarray) -> None:
         extractor, seconds = DenseDescriptors(SHIPPED), []

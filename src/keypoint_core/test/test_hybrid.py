@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from keypoint_core.errors import KeypointError
 from keypoint_core.tracking.descriptor_redetector import DescriptorRedetector
 from keypoint_core.tracking.evidence import Evidence
 from keypoint_core.tracking.hybrid import HybridTracker
@@ -97,10 +96,7 @@ def test_a_body_that_moved_behind_a_cover_is_found_within_five_frames(scene, loc
 
 def test_descriptors_find_a_body_that_moved_far_behind_a_cover(scene, local, sheet):
     poses = [scene.pose(*(np.array([0.1, 0.04, 0.3]) * (i > 15))) for i in range(34)]
-    try:
-        tracker = HybridTracker(redetector=DescriptorRedetector())
-    except KeypointError as error:
-        pytest.skip(str(error))
+    tracker = HybridTracker(redetector=DescriptorRedetector())
     results = run(tracker, scene, local, poses, lambda frame, i: covered(frame, sheet, 0, 640) if 4 < i < 28 else frame)
     assert np.linalg.norm(results[-1][1] - results[0][1], axis=1).min() > 50
     found, truth = results[-1]

@@ -217,8 +217,6 @@ def test_points_outside_the_image_are_refused_with_its_size(ros) -> None:
 @pytest.fixture
 def locating(ros):
     """A correspondence node for a clock, and the reference that it looks for."""
-    if not CHECKPOINT.is_dir():
-        pytest.skip(f"no checkpoint {CHECKPOINT.name}")
     reference = load_checkpoint(CHECKPOINT).reference()
     ros.start(f"checkpoint:={CHECKPOINT}", "backend:=sift_pnp")
     return Camera(ros, CorrespondenceNode()).calibrate(reference.intrinsics), reference

@@ -148,7 +148,7 @@ def _pictures(figure: Figure, grid: GridSpecBase, trials: Sequence[Trial]) -> No
         else:
             axes.imshow(trial.picture, interpolation="antialiased")
         color = COLORS[trial.record.outcome]
-        axes.set_title(f"{trial.record.trial}   {trial.record.outcome}", fontsize=8.5, color=color, pad=3)
+        axes.set_title(f"{trial.record.trial}   {trial.record.outcome}", fontsize=8.5, color=color, pad=5)
         for spine in axes.spines.values():
             spine.set(color=color, linewidth=1.6)
 

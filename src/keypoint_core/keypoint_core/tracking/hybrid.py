@@ -31,7 +31,7 @@ from keypoint_core.tracking.relocation import RelocationSettings, find_missing, 
 from keypoint_core.tracking.relocation import found as open_bodies
 from keypoint_core.tracking.surfaces import surfaces
 from keypoint_core.tracking.templates import TemplateSettings
-from keypoint_core.tracking.tracks import checked_ids, checked_pixels
+from keypoint_core.tracking.tracks import checked_ids, checked_pixels, new_ids, rows_without
 from keypoint_core.tracking.views import Views, ViewSettings
 from keypoint_core.types import SECOND, Float32, Frame, Keypoints, KeypointStatus
 
@@ -140,10 +140,7 @@ class HybridTracker:
         """
         tracks, picture = self._started()
         array = checked_pixels(pixels, picture.bytes.shape)
-        numbers = checked_ids(ids, len(array))
-        taken = np.intersect1d(numbers, tracks.ids[tracks.own])
-        if len(taken):
-            raise TrackingError(f"ids {taken.tolist()} are being tracked; remove them first or take others")
+        numbers = new_ids(ids, len(array), tracks.ids[tracks.own])
         self._tracks = tracks.joined(self._begin(picture, array, numbers, len(tracks)))
 
     def remove(self, ids: ArrayLike) -> None:
@@ -153,11 +150,9 @@ class HybridTracker:
             TrackingError: an id is unknown.
         """
         tracks, _ = self._started()
-        numbers, known = np.array(ids, dtype=np.int32).reshape(-1), tracks.ids[tracks.own]
-        unknown = np.setdiff1d(numbers, known)
-        if len(unknown):
-            raise TrackingError(f"ids {unknown.tolist()} are not tracked; tracked: {known.tolist()}")
-        left = tracks.take(~(tracks.own & np.isin(tracks.ids, numbers)))
+        keep = np.ones(len(tracks), dtype=np.bool_)
+        keep[tracks.own] = rows_without(ids, tracks.ids[tracks.own])
+        left = tracks.take(keep)
         self._tracks = left.take(np.isin(left.group, left.group[left.own]))  # companions go with the last of theirs
 
     def reset(self) -> None:

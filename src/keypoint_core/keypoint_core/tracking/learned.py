@@ -17,7 +17,7 @@ from keypoint_core.geometry.lifting import lift
 from keypoint_core.tracking.calibration import confidence
 from keypoint_core.tracking.frame_check import check_size, checked_gray
 from keypoint_core.tracking.raster import to_raster
-from keypoint_core.tracking.tracks import checked_ids, checked_pixels, inside_image
+from keypoint_core.tracking.tracks import checked_ids, checked_pixels, inside_image, new_ids, rows_without
 from keypoint_core.types import SECOND, Float32, Frame, Keypoints, KeypointStatus
 
 Color = NDArray[np.uint8]
@@ -158,10 +158,7 @@ class LearnedTracker:
         """
         points, frame = self._started()
         array = checked_pixels(pixels, frame.color.shape)
-        numbers = checked_ids(ids, len(array))
-        taken = np.intersect1d(numbers, points.ids)
-        if len(taken):
-            raise TrackingError(f"ids {taken.tolist()} are being tracked; remove them first or take others")
+        numbers = new_ids(ids, len(array), points.ids)
         if len(array):
             self._network.add(array)
             self._points = points.joined(_Points.begin(numbers, array, frame.stamp))
@@ -173,11 +170,7 @@ class LearnedTracker:
             TrackingError: an id is unknown.
         """
         points, _ = self._started()
-        numbers = np.array(ids, dtype=np.int32).reshape(-1)
-        unknown = np.setdiff1d(numbers, points.ids)
-        if len(unknown):
-            raise TrackingError(f"ids {unknown.tolist()} are not tracked; tracked: {points.ids.tolist()}")
-        rows = ~np.isin(points.ids, numbers)
+        rows = rows_without(ids, points.ids)
         self._network.keep(rows)
         self._points = points.kept(rows)
 

@@ -19,7 +19,15 @@ from keypoint_core.tracking.frame_check import check_size, checked_gray
 from keypoint_core.tracking.optical_flow import FlowSettings, forward_backward
 from keypoint_core.tracking.recovery import RecoverySettings, find_hidden
 from keypoint_core.tracking.templates import TemplateSettings
-from keypoint_core.tracking.tracks import Tracks, checked_ids, checked_pixels, inside_image, odd_motion
+from keypoint_core.tracking.tracks import (
+    Tracks,
+    checked_ids,
+    checked_pixels,
+    inside_image,
+    new_ids,
+    odd_motion,
+    rows_without,
+)
 from keypoint_core.types import SECOND, Float32, Float64, Frame, Keypoints, KeypointStatus
 
 
@@ -109,10 +117,7 @@ class LucasKanade:
         """
         tracks, frame = self._started()
         array = checked_pixels(pixels, self._gray.shape)
-        numbers = checked_ids(ids, len(array))
-        taken = np.intersect1d(numbers, tracks.ids)
-        if len(taken):
-            raise TrackingError(f"ids {taken.tolist()} are being tracked; remove them first or take others")
+        numbers = new_ids(ids, len(array), tracks.ids)
         self._groups += 1
         cut = patches.cut(self._gray.astype(np.float32), array, self._settings.template)
         self._tracks = tracks.joined(Tracks.begin(numbers, array, cut, frame.stamp, self._groups))
@@ -124,11 +129,7 @@ class LucasKanade:
             TrackingError: an id is unknown.
         """
         tracks, _ = self._started()
-        numbers = np.array(ids, dtype=np.int32).reshape(-1)
-        unknown = np.setdiff1d(numbers, tracks.ids)
-        if len(unknown):
-            raise TrackingError(f"ids {unknown.tolist()} are not tracked; tracked: {tracks.ids.tolist()}")
-        self._tracks = tracks.kept(~np.isin(tracks.ids, numbers))
+        self._tracks = tracks.kept(rows_without(ids, tracks.ids))
 
     def reset(self) -> None:
         """Forgets everything."""

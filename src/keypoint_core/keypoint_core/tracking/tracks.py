@@ -80,6 +80,24 @@ def checked_ids(ids: ArrayLike | None, n: int) -> NDArray[np.int32]:
     return array
 
 
+def new_ids(ids: ArrayLike, n: int, tracked: NDArray[np.int32]) -> NDArray[np.int32]:
+    """As `checked_ids`; raises TrackingError also when one is tracked already."""
+    numbers = checked_ids(ids, n)
+    taken = np.intersect1d(numbers, tracked)
+    if len(taken):
+        raise TrackingError(f"ids {taken.tolist()} are being tracked; remove them first or take others")
+    return numbers
+
+
+def rows_without(ids: ArrayLike, tracked: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """[N] which of the tracked ids [N] are left without these; raises TrackingError for one that is not tracked."""
+    numbers = np.array(ids, dtype=np.int32).reshape(-1)
+    unknown = np.setdiff1d(numbers, tracked)
+    if len(unknown):
+        raise TrackingError(f"ids {unknown.tolist()} are not tracked; tracked: {tracked.tolist()}")
+    return ~np.isin(tracked, numbers)
+
+
 def checked_pixels(pixels: ArrayLike, shape: tuple[int, ...]) -> Float32:
     """`pixels` as [N, 2] float32; raises TrackingError unless all lie inside an image of `shape` [H, W]."""
     array = np.array(pixels, dtype=np.float32)
