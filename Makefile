@@ -23,7 +23,7 @@ setup: ## make .venv, install the requirements, build the workspace; skips what 
 	@tools/setup.sh
 
 demo: setup ## simulated trials through the whole ROS graph (TASK, ROBOT, CONDITION, N, SEED, ARGS="--modes real_time")
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) python -m keypoint_trials.demo --task $(TASK) $(call option,ROBOT,robot) \
+	@$(RUN) python -m keypoint_trials.demo --task $(TASK) $(call option,ROBOT,robot) \
 	  $(call option,CONDITION,condition) $(call option,N,trials) $(call option,SEED,seed) $(ARGS)
 
 test: setup ## all tests that this machine can run (ARGS="-k gate")
@@ -49,15 +49,15 @@ train: setup ## train the policy of TASK for ROBOT (SEED; ARGS="--resume runs/..
 	@$(RUN) python -m keypoint_training.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
 
 train-descriptors: setup ## train the dense descriptors (STEPS, MINUTES, SEED, CACHE, DEVICE; ARGS="--resume runs/...")
-	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_training.descriptors.train $(call option,STEPS,steps) \
+	@$(RUN) python -m keypoint_training.descriptors.train $(call option,STEPS,steps) \
 	  $(call option,MINUTES,minutes) $(call option,SEED,seed) $(call option,CACHE,cache) $(call option,DEVICE,device) $(ARGS)
 
 transfer: setup ## error and score of correspondences in unseen scenes (TASK, CONDITION, CORRESPONDENCE, N, SEED, ROBOT)
-	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_trials.quality.transfer --task $(TASK) $(call option,CONDITION,condition) \
+	@$(RUN) python -m keypoint_trials.quality.transfer --task $(TASK) $(call option,CONDITION,condition) \
 	  $(call option,CORRESPONDENCE,correspondence) $(call option,N,n) $(call option,SEED,seed) $(call option,ROBOT,robot) $(ARGS)
 
 track-quality: setup ## TAP-Vid metrics of trackers on simulated episodes (TASK, CONDITION, TRACKER, N, SEED, ROBOT)
-	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_trials.quality.track_quality --task $(TASK) $(call option,CONDITION,condition) \
+	@$(RUN) python -m keypoint_trials.quality.track_quality --task $(TASK) $(call option,CONDITION,condition) \
 	  $(call option,TRACKER,tracker) $(call option,N,n) $(call option,SEED,seed) $(call option,ROBOT,robot) $(ARGS)
 
 experts: setup ## scripted experts on N seeds of every task and robot, at least .99 each (TASK, ROBOT, CONDITION, N, SEED)
@@ -78,7 +78,7 @@ locate: setup ## points of one picture found in another (REFERENCE, IMAGE, POINT
 	  $(call quoted,DEPTH,depth) $(if $(FLAT),--flat) $(call quoted,OUT,out) $(ARGS)
 
 bench: setup ## speed of the simulated world (TASK, ROBOT, CONDITION), and all benchmarks of tests/benchmarks
-	@OMP_NUM_THREADS=1 $(RUN) python -m keypoint_sim.bench $(call given,TASK,task) $(call option,ROBOT,robot) \
+	@$(RUN) python -m keypoint_sim.bench $(call given,TASK,task) $(call option,ROBOT,robot) \
 	  $(call option,CONDITION,condition)
 	@set -e; for file in tests/benchmarks/*.py; do echo "[bench] $$file"; $(RUN) python $$file; done
 

@@ -6,6 +6,7 @@
 # Settings that are respected when already given:
 #   KEYPOINT_NETWORK  local (default: nothing is reachable from outside this machine) or lan (several hosts)
 #   MUJOCO_GL         osmesa (default: renders anywhere), egl (a GPU without a screen) or glfw (a screen)
+#   OMP_NUM_THREADS   1 (default): threads of the linear algebra spin while they wait, and many processes share the cores
 #   KEYPOINT_MODELS_DIR, KEYPOINT_CONFIG_DIR, ROS_DISTRO, ROS_DOMAIN_ID
 
 _keypoint_root="$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." >/dev/null && pwd)"
@@ -58,6 +59,7 @@ if [ -f "${KEYPOINT_ROOT}/install/local_setup.${_keypoint_shell}" ]; then
 fi
 
 export MUJOCO_GL="${MUJOCO_GL:-osmesa}"
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 export KEYPOINT_MODELS_DIR="${KEYPOINT_MODELS_DIR:-${KEYPOINT_ROOT}/models}"
 export KEYPOINT_CONFIG_DIR="${KEYPOINT_CONFIG_DIR:-${KEYPOINT_ROOT}/config}"
 unset _keypoint_root _keypoint_list _keypoint_libs _keypoint_shell _keypoint_distro _keypoint_nounset

@@ -50,5 +50,6 @@ def graph_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "KEYPOINT_CONFIG_DIR": str(config_folder()),
         "KEYPOINT_MODELS_DIR": str(share_folder() / "models"),
         "MUJOCO_GL": "osmesa",
+        "OMP_NUM_THREADS": "1",  # idle threads of the linear algebra spin, and nodes wait for each other's
     }
     return settings | {name: environ.get(name, value) for name, value in defaults.items()}

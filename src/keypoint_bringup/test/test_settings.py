@@ -34,8 +34,12 @@ def test_the_environment_is_safe_without_any_setting(monkeypatch: pytest.MonkeyP
 
 def test_what_is_given_wins_except_about_the_network():
     settings = graph_environment({"MUJOCO_GL": "egl", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"})
-    assert settings["MUJOCO_GL"] == "egl"
+    assert settings["MUJOCO_GL"] == "egl" and settings["OMP_NUM_THREADS"] == "1"
     assert settings["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
+
+
+def test_threads_of_linear_algebra_may_be_given():
+    assert graph_environment({"OMP_NUM_THREADS": "4"})["OMP_NUM_THREADS"] == "4"
 
 
 def test_unknown_network_lists_the_known():

@@ -11,6 +11,7 @@ from keypoint_core.correspondence import CORRESPONDENCES
 from keypoint_core.errors import CheckpointError, CorrespondenceError
 from keypoint_core.parameters import parameter
 from keypoint_core.protocols import Correspondence
+from keypoint_core.types import Frame
 from keypoint_ros.conversions import from_stamp, to_keypoints
 from keypoint_ros.frames import FrameSubscriber, ReceivedFrame
 from keypoint_ros.node import KeypointNode, run
@@ -34,11 +35,13 @@ class CorrespondenceNode(KeypointNode):
         self._checkpoint: Checkpoint | None = None
         self._correspondence: Correspondence | None = None
         self._newest: ReceivedFrame | None = None
+        self._answered: tuple[int, Locate.Response] | None = None  # the last stamp asked for, and what was found
         self._camera = FrameSubscriber(self, self._on_frame, self.report, depth=True, lockstep=self.lockstep)
         self.create_service(Locate, "~/locate", self._locate)
 
     def configure(self) -> None:
         """Loads the reference view."""
+        self._answered = None
         self._checkpoint = load_checkpoint(self.parameters.checkpoint)
         self._correspondence = CORRESPONDENCES.create(self.parameters.backend, self._checkpoint.reference())
 
@@ -53,11 +56,18 @@ class CorrespondenceNode(KeypointNode):
                 "the correspondence node is not active",
             )
             return response
-        if self._newest is None or self._newest.stamp < from_stamp(request.stamp):
+        since = from_stamp(request.stamp)
+        if since and self._answered is not None and self._answered[0] == since:
+            return self._answered[1]  # asked again because the answer took long
+        if self._newest is None or self._newest.stamp < since:
             response.error_code = Locate.Response.NO_FRAME
             response.error_msg = "no frame since the stamp asked for; is the camera running, with depth?"
             return response
-        frame = self._newest.frame
+        self._answered = since, self._located(self._newest.frame, response)
+        return response
+
+    def _located(self, frame: Frame, response: Locate.Response) -> Locate.Response:
+        assert self._checkpoint is not None and self._correspondence is not None
         try:
             self._checkpoint.require_camera(frame.intrinsics)
             located = self._correspondence.locate(frame)

@@ -239,6 +239,15 @@ def test_the_reference_itself_is_located(locating) -> None:
     assert located.visible.sum() >= 10 and set(located.status) <= {KeypointStatus.VISIBLE, KeypointStatus.LOST}
 
 
+def test_a_request_sent_again_is_not_located_again(locating) -> None:
+    camera, reference = locating
+    stamp = received(camera, camera.send(0, reference.color, reference.depth))
+    first = locate(camera, stamp)
+    later = received(camera, camera.send(1, reference.color, reference.depth))
+    assert locate(camera, stamp) == first
+    assert locate(camera, 0).keypoints.header.stamp == locate(camera, later).keypoints.header.stamp == to_stamp(later)
+
+
 @pytest.mark.parametrize(
     "image",
     [

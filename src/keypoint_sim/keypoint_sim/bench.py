@@ -1,8 +1,8 @@
 """Speed of the simulated world on one core, against the bars: `make bench`.
 
-    OMP_NUM_THREADS=1 python -m keypoint_sim.bench --task clock_button --robot franka
+    python -m keypoint_sim.bench --task clock_button --robot franka
 
-Without OMP_NUM_THREADS=1 the linear algebra's idle threads spin, and their CPU time counts as well.
+With OMP_NUM_THREADS other than 1 idle threads of the linear algebra spin, and their CPU time counts as well.
 
 Physics: the scripted expert's commands are recorded first, without being timed. Then the same scenes are played again with
 these commands, so that every contact of the task is in the figure and the expert's inverse kinematics is not, with exact

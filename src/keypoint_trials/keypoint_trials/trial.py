@@ -175,6 +175,8 @@ class Trial:
             except NoFrameError:
                 if time.monotonic() > deadline:
                     raise
+                if not self._graph.lockstep:  # there the same frame comes again
+                    since = from_stamp(keypoints.header.stamp) + 1
             else:
                 return from_stamp(keypoints.header.stamp)
 

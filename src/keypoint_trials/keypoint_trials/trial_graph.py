@@ -54,7 +54,7 @@ class TrialGraph:
         self.visible = self.total = 0
         self.acted_on = 0  # newest exposure that the policy made a command from [ns]
         self.stages = {name: Stage() for name in STAGES}
-        self._node, self._lockstep = node, lockstep
+        self._node, self.lockstep = node, lockstep
         stream = SUBSCRIBE_STREAM_LOSSLESS
         node.create_subscription(ArmState, "arm/state", self._on_arm, stream)
         node.create_subscription(TaskStatus, "task/status", self._on_task, LATCHED)
@@ -127,7 +127,7 @@ class TrialGraph:
             now, camera = time.monotonic(), self.stages[StageTiming.CAMERA]
             if now - self.stages[StageTiming.ARM].when < limit:
                 return None
-            if not self._lockstep and now - camera.when > limit / 2:
+            if not self.lockstep and now - camera.when > limit / 2:
                 return StageTiming.CAMERA
             pairs = zip(STAGES[:-1], STAGES[1:], strict=True)
             behind = {after: self.stages[before].stamp - self.stages[after].stamp for before, after in pairs}
