@@ -1,4 +1,7 @@
-"""The simulation's camera in real time: pictures come as late as was asked for, with the stamps of their exposure."""
+"""The simulation by itself: its pictures come as late as was asked for, and one request makes one scene."""
+
+from builtin_interfaces.msg import Time
+from keypoint_interfaces.srv import ResetWorld
 
 from harness import Graph, with_parameters
 from keypoint_bringup.graph import SystemOptions, sim_graph
@@ -18,3 +21,13 @@ def test_pictures_arrive_some_frames_late(tmp_path):
     late = [(from_stamp(timing.finished) - stamp) * 1e-9 for timing, stamp in zip(timings, stamps, strict=True)]
     assert stamps == sorted(stamps) and len(set(stamps)) == len(stamps)
     assert min(late) > (LATENCY - 0.5) / RATE
+
+
+def test_a_request_sent_again_puts_up_no_further_scene(tmp_path):
+    sim = [spec for spec in sim_graph(SystemOptions(mode="real_time")) if spec.name == "sim"]
+    with Graph(sim, tmp_path) as graph:
+        first, again, second, third = (
+            graph.call("sim/reset", ResetWorld.Request(seed=3, stamp=Time(sec=sec))) for sec in (1, 1, 2, 0)
+        )
+    assert first.error_code == ResetWorld.Response.OK and again == first
+    assert from_stamp(first.stamp) < from_stamp(second.stamp) < from_stamp(third.stamp)

@@ -163,7 +163,6 @@ class System:
         """Starts one node again, stopping it before if it runs."""
         if self._process(name).running:
             self._call("stopProcess", f"{GROUP}:{name}")
-        clean_shared_memory()  # a killed node's port would swallow what is sent to the new one
         self._call("startProcess", f"{GROUP}:{name}")
 
     def log(self, name: str) -> Path:

@@ -36,7 +36,11 @@ class TrackerParameters:
 
     backend: str = parameter("hybrid", "how keypoints are tracked: a name of keypoint_core.tracking")
     ring: int = parameter(
-        30, "frames kept, so that a track can start in the past", unit="frames", minimum=1, maximum=300
+        90,
+        "frames kept, so that a track can start on the frame that was located, which takes a while; 2 MB each at 640x480",
+        unit="frames",
+        minimum=1,
+        maximum=300,
     )
     depth: bool = parameter(True, "wait for registered depth and lift keypoints to 3D")
     camera_pose: tuple[float, ...] = parameter(
@@ -71,6 +75,7 @@ class TrackerNode(KeypointNode):
         self._worker: LatestWorker[ReceivedFrame | _Start] | None = None
         self._ring: OrderedDict[int, ReceivedFrame] = OrderedDict()
         self._wanted = False
+        self._begun = -1  # stamp of the frame that was started on last [ns]
         self._newest = -1  # stamp of the frame tracked last [ns]
         self._message: KeypointsMsg | None = None
         self._calibration: Pose | None = None  # since the last start
@@ -138,6 +143,8 @@ class TrackerNode(KeypointNode):
         except InputError as error:
             response.error_code, response.error_msg = StartTracking.Response.BAD_REQUEST, str(error)
             return response
+        if self._wanted and keypoints.stamp == self._begun:
+            return response  # asked again because the answer took long
         if keypoints.stamp not in self._ring:
             response.error_code = StartTracking.Response.NO_FRAME
             response.error_msg = f"the frame {keypoints.stamp} is not among the {len(self._ring)} frames kept"
@@ -148,7 +155,7 @@ class TrackerNode(KeypointNode):
         except TrackingError as error:
             response.error_code, response.error_msg = StartTracking.Response.BAD_REQUEST, str(error)
             return response
-        self._wanted = True
+        self._wanted, self._begun = True, keypoints.stamp
         frames = tuple(received for stamp, received in self._ring.items() if stamp >= keypoints.stamp)
         calibration, self._calibration = self._calibration, None
         self._worker.submit(_Start(keypoints, frames, calibration))

@@ -95,6 +95,12 @@ class Camera:
         """Tracking begins on frame 0."""
         stamp = self.send(0)
         self.until(lambda: stamp in self.under_test._ring)
+        self.start_on(stamp, pixels)
+        self.until(lambda: self.keypoints)
+        return self.keypoints[0]
+
+    def start_on(self, stamp: int, pixels: np.ndarray = PIXELS) -> None:
+        """Asks for a start on that frame."""
         n = len(pixels)
         unknown = np.full((n, 3), np.nan, np.float32)
         located = Keypoints(
@@ -104,8 +110,6 @@ class Camera:
             StartTracking, "tracker/start", StartTracking.Request(keypoints=to_keypoints(located, FRAME, (160, 120)))
         )
         assert answer.error_code == StartTracking.Response.OK, answer.error_msg
-        self.until(lambda: self.keypoints)
-        return self.keypoints[0]
 
     def until_said(self, text: str, level: bytes = DiagnosticStatus.ERROR) -> None:
         self.until(lambda: any(text in s.message and s.level == level for s in self.statuses))
@@ -120,6 +124,14 @@ def tracking(ros) -> Camera:
     camera = Camera(ros, TrackerNode()).calibrate()
     camera.start()
     return camera
+
+
+def test_a_start_that_is_asked_again_does_not_start_again(tracking) -> None:
+    begun = tracking.keypoints[0].stamp
+    tracking.track(1)
+    tracking.start_on(begun)
+    tracking.track(2)
+    assert [keypoints.stamp for keypoints in tracking.keypoints].count(begun) == 1
 
 
 def test_a_blank_frame_is_told_gives_no_keypoints_and_ends_nothing(tracking) -> None:

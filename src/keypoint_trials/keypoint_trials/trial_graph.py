@@ -84,7 +84,8 @@ class TrialGraph:
 
     def reset_world(self, seed: int, condition: str, code: int) -> ResetWorld.Response:
         """Puts up the simulated scene."""
-        return self._call(self._reset_world, ResetWorld.Request(seed=seed, condition=condition), code, 30.0)
+        request = ResetWorld.Request(seed=seed, condition=condition, stamp=to_stamp(time.time_ns()))
+        return self._call(self._reset_world, request, code, 30.0)
 
     def locate(self, stamp: int, code: int, timeout: float) -> Keypoints:
         """Keypoints in a frame exposed at or after `stamp` [ns]; waits for such a frame."""
