@@ -37,7 +37,8 @@ def through_ros(graph, seed, condition=CONDITION):
     end = min(stamp for stamp in verdicts if stamp > begin)  # frames go on while the arm is brought to rest
 
     def during(topic):
-        return [message for _, message in graph.heard[topic] if from_stamp(message.header.stamp) <= end]
+        """Each stamp once: lockstep sends again what it waits for too long, and its answers come again."""
+        return list({stamp: m for _, m in graph.heard[topic] if (stamp := from_stamp(m.header.stamp)) <= end}.values())
 
     keypoints = [from_keypoints(message) for message in during("perception/keypoints")]
     chunks = [from_trajectory(message, NAMES, "chopsticks") for message in during("policy/action")]

@@ -160,7 +160,10 @@ class System:
         os.kill(process.pid, number)
 
     def restart(self, name: str) -> None:
-        """Starts one node again, stopping it before if it runs."""
+        """Starts one node again, stopping it before if it runs.
+
+        One that was killed hard may stay deaf: the others may go on writing into its shared memory of before.
+        """
         if self._process(name).running:
             self._call("stopProcess", f"{GROUP}:{name}")
         self._call("startProcess", f"{GROUP}:{name}")
