@@ -75,9 +75,11 @@ def candidates(matches_near: list[list[float]], places: list[list[list[float]]])
 def test_surfaces_of_a_rim_that_moved_apart_leave_it_open_whose_the_keypoint_was():
     chosen, pixels = np.array([0]), np.array([[100.0, 100.0]])
     apart = [[[100.0, 100.0], [101.0, 100.0]], [[140.0, 100.0], [141.0, 100.0]]]
-    assert elsewhere(candidates([[9.0, 0.0], [0.0, 4.0]], apart), chosen, pixels).tolist() == [1]
-    assert elsewhere(candidates([[9.0, 4.0], [0.0, 0.0]], apart), chosen, pixels).tolist() == [0]
-    assert elsewhere(candidates([[9.0, 0.0], [0.0, 0.1]], apart), chosen, pixels).tolist() == [0], "no matches, no say"
+    door, body = np.array([[3.0, 1.0], [-1.0, 0.0]]), np.array([[3.0, 0.0], [-1.0, 1.0]])
+    told, untold = [[9.0, 0.0], [0.0, 4.0]], [[9.0, 0.0], [0.0, 0.1]]
+    assert elsewhere(candidates(told, apart), door, chosen, pixels).tolist() == [1], "matches say so"
+    assert elsewhere(candidates(untold, apart), body, chosen, pixels).tolist() == [1], "odds say so"
+    assert elsewhere(candidates(untold, apart), door, chosen, pixels).tolist() == [0]
 
 
 def test_more_patches_than_opencv_takes_at_once():

@@ -166,7 +166,7 @@ class RigidBodies:
         known = np.isfinite(odds[hypothesis, surface]) & (surface >= 0)
         pixels = np.where(known[:, None], candidates.places[hypothesis, surface], np.nan)
         probability = np.where(known, scoring.probability(odds[hypothesis, surface]), 0.0)
-        probability /= 1 + elsewhere(candidates, surface, pixels)
+        probability /= 1 + elsewhere(candidates, odds, surface, pixels)
         hidden = candidates.hidden[hypothesis, surface] & known
         return Located(pixels, probability, hidden, len(odds), matches, candidates.explained)
 
@@ -307,17 +307,18 @@ def _best(odds: Float64, owners: NDArray[np.int64], count: int) -> tuple[NDArray
     return hypothesis, surface
 
 
-def elsewhere(candidates: Candidates, chosen: NDArray[np.int64], pixels: Float64) -> NDArray[np.int64]:
+def elsewhere(candidates: Candidates, odds: Float64, chosen: NDArray[np.int64], pixels: Float64) -> NDArray[np.int64]:
     """[N] how many surfaces of each keypoint besides the chosen one [N] lead away from its pixel [N, 2].
 
     A corner where one thing ends before another belongs to one of them, and only the reference's depth could tell which.
-    Where they moved apart, the live image shows where each surface is, but not whose the keypoint was. A surface is taken
-    to go with the pose that most matches near it agree with; one without such matches has no say.
+    Where they moved apart, the live image shows where each surface is, but not whose the keypoint was. A surface goes
+    with the pose of the highest odds [H, S], or with the one that most matches near it agree with, if there are some.
     """
-    owners = candidates.owners
+    owners, index = candidates.owners, np.arange(len(candidates.owners))
     matches = np.expm1(candidates.features[..., scoring.NAMES.index("matches near")])
-    places = candidates.places[matches.argmax(axis=0), np.arange(len(owners))]
-    near = np.linalg.norm(places - pixels[owners], axis=1) <= scoring.OTHER_PLACE  # false for NaN
-    away = ~near & (matches.max(axis=0) >= _A_SAY)
+    likeliest, agreed = (candidates.places[which.argmax(axis=0), index] for which in (odds, matches))
+    away = ~(np.linalg.norm(likeliest - pixels[owners], axis=1) <= scoring.OTHER_PLACE)  # true for NaN
+    told = matches.max(axis=0) >= _A_SAY
+    away |= told & ~(np.linalg.norm(agreed - pixels[owners], axis=1) <= scoring.OTHER_PLACE)
     away[chosen[chosen >= 0]] = False
     return np.bincount(owners, weights=away, minlength=len(pixels)).astype(np.int64)

@@ -38,10 +38,11 @@ NAMES = (
     "rival wide",
 )
 # Fitted by `python -m keypoint_trials.quality.correspondence_calibration --n 18 --seed 1000`: scenes of six tasks with light
-# and camera, every fourth a hard one, by sift_pnp and by descriptors, with 12 and with 32 keypoints.
+# and camera, every fourth a hard one, by sift_pnp and by descriptors, with 12 and with 32 keypoints. The bias is .46 lower
+# than fitted: in the scenes held back, places given .94 were right in .89.
 WEIGHTS = np.array(
     [
-        1.284,
+        0.824,
         2.57,
         0.412,
         1.02,
