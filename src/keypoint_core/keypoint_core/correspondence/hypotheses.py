@@ -157,15 +157,16 @@ def _sampled_poses(seen: Observations, settings: HypothesisSettings) -> Float64:
 
 def _triples(seen: Observations, settings: HypothesisSettings) -> NDArray[np.int64]:
     """[S, 3] indices of matches that lie near each other on the reference and keep their distances in the live view."""
-    count = len(seen.points)
     between = np.linalg.norm(seen.points[:, None] - seen.points, axis=2)
     possible = (between <= settings.near) & (between >= settings.apart)
     live = _live_points(seen)
     kept = np.abs(np.linalg.norm(live[:, None] - live, axis=2) - between) <= settings.depth_tolerance
     possible &= kept | ~np.isfinite(live[:, None, 0] + live[None, :, 0])
     rng = np.random.default_rng(_SEED)
-    first = np.arange(6 * settings.samples) % count
-    others = [_partner(possible, first, rng.random(len(first))) for _ in range(2)]
+    first = np.arange(6 * settings.samples) % len(seen.points)
+    order = np.argsort(~possible, axis=1, kind="stable")
+    count = possible.sum(axis=1)
+    others = [_partner(order, count, first, rng.random(len(first))) for _ in range(2)]
     triples = np.column_stack([first, *others])
     valid = (triples >= 0).all(axis=1)
     valid &= possible[triples[:, 1], triples[:, 2]]
@@ -173,11 +174,18 @@ def _triples(seen: Observations, settings: HypothesisSettings) -> NDArray[np.int
     return kept_triples
 
 
-def _partner(possible: NDArray[np.bool_], first: NDArray[np.int64], chance: Float64) -> NDArray[np.int64]:
-    """For each index in `first` [S] one that is possible [M, M] with it, chosen by chance [S] in 0..1; -1 where none is."""
-    count = possible.sum(axis=1)
-    order = np.argsort(~possible, axis=1, kind="stable")
-    picked = order[first, np.minimum((chance * count[first]).astype(np.int64), len(possible) - 1)]
+def _partner(
+    order: NDArray[np.int64], count: NDArray[np.int64], first: NDArray[np.int64], chance: Float64
+) -> NDArray[np.int64]:
+    """For each index in `first` [S] one that is possible with it, chosen by chance [S] in 0..1; -1 where none is.
+
+    Args:
+        order: [M, M] for each index all others, those that are possible first.
+        count: [M] how many are.
+        first: see above.
+        chance: see above.
+    """
+    picked = order[first, np.minimum((chance * count[first]).astype(np.int64), len(order) - 1)]
     partner: NDArray[np.int64] = np.where(count[first] > 0, picked, -1)
     return partner
 

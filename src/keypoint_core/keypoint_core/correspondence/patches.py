@@ -19,6 +19,7 @@ ALIKE = 0.7  # correlation from which on a patch speaks for a pose
 _FLAT = 4.0  # standard deviation below which a patch has no texture to compare [gray levels]
 _AGREE = 0.012  # live and predicted depth differ by less than this where the surface is the expected one [m]
 _COLOURLESS = 3.0  # deviation of a and b below which a patch has no colours to compare
+_ROWS = 30_000  # remap takes no more than 32767 at once
 _THIN = 0.1  # a patch whose area shrinks below this share is seen edge-on, or from behind
 
 
@@ -231,8 +232,9 @@ def _chroma(color: NDArray[np.uint8]) -> Float32:
 
 def _sampled(image: Float32, places: Float32) -> Float32:
     """Values [B, K] or [B, K, C] of an image at pixels [B, K, 2]."""
-    seen = cv2.remap(image, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(seen, dtype=np.float32)
+    parts = [places[k : k + _ROWS] for k in range(0, max(1, len(places)), _ROWS)]
+    seen = [cv2.remap(image, p[..., 0], p[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for p in parts]
+    return np.concatenate(seen).astype(np.float32, copy=False)
 
 
 def _peak(scores: Float64, row: NDArray[np.int64], column: NDArray[np.int64], axis: int) -> Float64:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.correspondence import scoring
+from keypoint_core.correspondence.anchors import LEAST_ALIKE, anchor_surfaces, diverse, looks, share
 from keypoint_core.correspondence.hypotheses import HypothesisSettings, agreement, find_hypotheses, observe
 from keypoint_core.correspondence.matches import Matcher, Matches
 from keypoint_core.correspondence.patches import ALIKE, Evidence, LiveImage, Patches
@@ -20,7 +20,7 @@ from keypoint_core.correspondence.pose_fit import Observations, fit_pose, ideal_
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.correspondence.round_things import turned_alike
 from keypoint_core.correspondence.sift_matcher import surroundings
-from keypoint_core.correspondence.surfaces import Surfaces, surfaces_at
+from keypoint_core.correspondence.surfaces import surfaces_at
 from keypoint_core.correspondence.symmetry import self_similarities
 from keypoint_core.errors import CorrespondenceError, InputError
 from keypoint_core.geometry import camera
@@ -28,7 +28,7 @@ from keypoint_core.geometry.lifting import depth_at, lift
 from keypoint_core.types import Float64, Frame, Keypoints, KeypointStatus
 
 _ANCHOR_SIGMA = 0.5  # error of a patch's best place [px]
-_STRONGEST = 5  # poses whose look-alikes are tried
+_A_SAY = 0.5  # matches near a surface, weighted by nearness, from which on they tell its pose
 _SELF = 0.004  # a corner this near to a keypoint is the keypoint itself [m]
 
 
@@ -55,7 +55,7 @@ class BodySettings:
     patch_radius: int = 7
     search: int = 3
     surroundings: int = 30
-    look_alikes: int = 14
+    look_alikes: int = 18
     hypotheses: HypothesisSettings = field(default_factory=HypothesisSettings)
 
 
@@ -125,7 +125,9 @@ class RigidBodies:
                 f"{settings.min_located} must; move them off the holes of its depth image"
             )
         self._keypoints = Patches(reference, surfaces, settings.patch_radius)
-        self._anchors = Patches(reference, _anchors(reference, settings), settings.anchor_radius)
+        self._anchors = Patches(
+            reference, anchor_surfaces(reference, settings.surroundings, settings.anchors), settings.anchor_radius
+        )
         near = scoring.nearness(surfaces.points, self._anchors.surfaces.points)
         apart = np.linalg.norm(surfaces.points[:, None] - self._anchors.surfaces.points, axis=2) > _SELF
         self._near_anchors = near * apart
@@ -133,7 +135,7 @@ class RigidBodies:
         self._wide_anchors = wide * apart
         repeated = self_similarities(reference, surroundings(reference, settings.surroundings))
         self._symmetries = np.concatenate([repeated, turned_alike(reference, self._anchors)])
-        self._ambiguous = self._own_rivals(reference)
+        self._repeats, self._ambiguous = self._own_rivals(reference)
 
     def locate(self, frame: Frame) -> Keypoints:
         """Finds all keypoints in a live frame.
@@ -164,6 +166,7 @@ class RigidBodies:
         known = np.isfinite(odds[hypothesis, surface]) & (surface >= 0)
         pixels = np.where(known[:, None], candidates.places[hypothesis, surface], np.nan)
         probability = np.where(known, scoring.probability(odds[hypothesis, surface]), 0.0)
+        probability /= 1 + elsewhere(candidates, odds, surface, pixels)
         hidden = candidates.hidden[hypothesis, surface] & known
         return Located(pixels, probability, hidden, len(odds), matches, candidates.explained)
 
@@ -191,44 +194,45 @@ class RigidBodies:
     ) -> Float64:
         """[H, N, F] what the score of each keypoint's surfaces under each pose rests on."""
         witness = self._anchors.examine(live, poses, 1)
-        alike = (witness.correlation >= ALIKE) & (witness.nearer + witness.farther < 0.5)
-        # einsum instead of products of matrices, whose order of summation depends on the number of threads.
-        near, wide = (np.einsum("ha,na->hn", alike, w) for w in (self._near_anchors, self._wide_anchors))
+        shown, alike = looks(witness)
+        correlation = np.clip(np.nan_to_num(witness.correlation, nan=0.0), 0.0, 1.0)
         agrees = agreement(seen, poses, self._settings.hypotheses)
-        to_matches = scoring.nearness(self._keypoints.surfaces.points, matches.points)
+        points = self._keypoints.surfaces.points
+        near, wide = (scoring.nearness(points, matches.points, sigma) for sigma in (scoring.NEAR, scoring.WIDE))
         support = scoring.Support(
-            near=near / np.maximum(self._near_anchors.sum(axis=1), 0.5),
-            count=near,
-            wide=wide / np.maximum(self._wide_anchors.sum(axis=1), 0.5),
-            matches_near=np.einsum("hm,nm->hn", agrees, to_matches),
+            near=share(alike, shown, self._near_anchors),
+            count=np.einsum("ha,na->hn", alike, self._near_anchors),
+            likeness=share(correlation, np.ones_like(shown), self._near_anchors),
+            wide=share(alike, shown, self._wide_anchors),
+            matches_near=np.einsum("hm,nm->hn", agrees, near),
+            matches_wide=np.einsum("hm,nm->hn", agrees, wide),
             matches=agrees.sum(axis=1),
         )
         surfaces = self._keypoints.surfaces
         return scoring.features(evidence, support, surfaces.sure, self._ambiguous, surfaces.owners)
 
-    def _own_rivals(self, reference: Reference) -> Float64:
-        """[N] how much speaks for another place of the reference itself than the one where the keypoint is."""
+    def _own_rivals(self, reference: Reference) -> tuple[NDArray[np.bool_], Float64]:
+        """Which anchors look alike under each symmetry [S, A]; how much speaks for other places of the keypoints [N]."""
         if not len(self._symmetries):
-            return np.zeros(len(self._keypoints))
+            return np.zeros((0, len(self._anchors)), dtype=np.bool_), np.zeros(len(self._keypoints))
         live = LiveImage.of(Frame(0, reference.color, reference.depth, reference.intrinsics))
-        witness = self._anchors.examine(live, self._symmetries, 2, brief=True)
-        alike = witness.correlation >= ALIKE  # false for NaN
-        near = np.einsum("ha,na->hn", alike, self._near_anchors) / np.maximum(self._near_anchors.sum(axis=1), 0.5)
+        shown, alike = looks(self._anchors.examine(live, self._symmetries, 2))
+        near = share(alike, shown, self._near_anchors)
         evidence = self._keypoints.examine(live, self._symmetries, self._settings.search, brief=True)
         away = np.linalg.norm(evidence.pixels - self._keypoints.surfaces.pixels, axis=2) > scoring.OTHER_PLACE
         rivals: Float64 = np.where(away, scoring.strength(evidence, near), 0.0).max(axis=0)
-        return rivals
+        return alike, rivals
 
     def _look_alikes(self, live: LiveImage, poses: Float64) -> Float64:
         """Poses [K, 4, 4] under which other parts of the reference would look like what these poses explain."""
-        others: Float64 = np.einsum("hij,sjk->hsik", poses[:_STRONGEST], self._symmetries).reshape(-1, 4, 4)
-        if not len(others):
-            return others
+        explained = self._anchors.examine(live, poses, 1, brief=True).correlation >= ALIKE  # false for NaN
+        related = np.einsum("ha,sa->hs", explained.astype(np.int64), self._repeats) >= LEAST_ALIKE
+        pose, symmetry = np.nonzero(related)
+        if not len(pose):
+            return np.empty((0, 4, 4))
+        others: Float64 = np.einsum("kij,kjl->kil", poses[pose], self._symmetries[symmetry])
         alike = self._anchors.examine(live, others, 1, brief=True).correlation >= ALIKE
-        count = alike.sum(axis=1)
-        order = np.argsort(-count, kind="stable")[: self._settings.look_alikes]
-        likely: Float64 = others[order[count[order] >= 5]]
-        return likely
+        return others[diverse(alike, self._settings.look_alikes)]
 
     def _sharpened(self, live: LiveImage, frame: Frame, seen: Observations, poses: Float64) -> Float64:
         """The poses [H, 4, 4] fitted again to the matches and to the corners that look alike under them."""
@@ -291,16 +295,6 @@ def require_depth(reference: Reference) -> None:
         raise InputError("this correspondence needs a reference with depth; record one")
 
 
-def _anchors(reference: Reference, settings: BodySettings) -> Surfaces:
-    """Corners of the reference around its keypoints whose depth is sure."""
-    gray = cv2.cvtColor(reference.color, cv2.COLOR_RGB2GRAY)
-    mask = surroundings(reference, settings.surroundings)
-    corners = cv2.goodFeaturesToTrack(gray, settings.anchors, 0.01, 4, mask=mask, blockSize=5)
-    pixels = np.empty((0, 2)) if corners is None else corners[:, 0].astype(np.float64)
-    sure = np.isfinite(depth_at(np.asarray(reference.depth), pixels))
-    return surfaces_at(reference, pixels[sure])
-
-
 def _best(odds: Float64, owners: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For each of `count` keypoints the hypothesis [N] and the surface [N] with the highest odds; surface -1: none."""
     hypothesis, surface = np.zeros(count, dtype=np.int64), np.full(count, -1, dtype=np.int64)
@@ -311,3 +305,20 @@ def _best(odds: Float64, owners: NDArray[np.int64], count: int) -> tuple[NDArray
             surface[i] = mine[np.argmax(odds[best_of_surface[mine], mine])]
             hypothesis[i] = best_of_surface[surface[i]]
     return hypothesis, surface
+
+
+def elsewhere(candidates: Candidates, odds: Float64, chosen: NDArray[np.int64], pixels: Float64) -> NDArray[np.int64]:
+    """[N] how many surfaces of each keypoint besides the chosen one [N] lead away from its pixel [N, 2].
+
+    A corner where one thing ends before another belongs to one of them, and only the reference's depth could tell which.
+    Where they moved apart, the live image shows where each surface is, but not whose the keypoint was. A surface goes
+    with the pose of the highest odds [H, S], or with the one that most matches near it agree with, if there are some.
+    """
+    owners, index = candidates.owners, np.arange(len(candidates.owners))
+    matches = np.expm1(candidates.features[..., scoring.NAMES.index("matches near")])
+    likeliest, agreed = (candidates.places[which.argmax(axis=0), index] for which in (odds, matches))
+    away = ~(np.linalg.norm(likeliest - pixels[owners], axis=1) <= scoring.OTHER_PLACE)  # true for NaN
+    told = matches.max(axis=0) >= _A_SAY
+    away |= told & ~(np.linalg.norm(agreed - pixels[owners], axis=1) <= scoring.OTHER_PLACE)
+    away[chosen[chosen >= 0]] = False
+    return np.bincount(owners, weights=away, minlength=len(pixels)).astype(np.int64)

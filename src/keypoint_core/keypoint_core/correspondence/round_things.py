@@ -58,6 +58,15 @@ def turned_alike(reference: Reference, corners: Patches) -> Float64:
     return np.array(kept).reshape(-1, 4, 4)
 
 
+def things_of(reference: Reference) -> NDArray[np.int32]:
+    """[H, W] number of the thing at each pixel of a reference with depth, its rim included; 0 for none."""
+    plane = _main_plane(reference)
+    if plane is None:
+        return np.zeros(reference.color.shape[:2], np.int32)
+    grown = cv2.dilate(_things(reference, plane).astype(np.float32), np.ones((5, 5), np.uint8))
+    return np.asarray(grown, dtype=np.int32)
+
+
 def _main_plane(reference: Reference) -> Float64 | None:
     """Normal, toward the camera, and offset [4] of the plane that most of the reference lies on; n . p + d = 0."""
     depth = np.asarray(reference.depth)

@@ -95,9 +95,12 @@ class SiftMatcher:
 
     def _pairs(self, view: Float32, live: Float32) -> tuple[list[int], list[int], list[float]]:
         """Features of a view [K, 128] and the live ones [L, 128] they match: both indices and the distance."""
-        pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(view, live, k=2)
-        kept = [best for best, second in pairs if best.distance <= self._settings.ratio * second.distance]
-        return [m.queryIdx for m in kept], [m.trainIdx for m in kept], [m.distance for m in kept]
+        cosine, index = view @ live.T, np.arange(len(view))
+        best = cosine.argmax(axis=1)
+        first = _distance(cosine[index, best])
+        cosine[index, best] = -1.0
+        kept = np.flatnonzero(first <= self._settings.ratio * _distance(cosine.max(axis=1)))
+        return kept.tolist(), best[kept].tolist(), first[kept].tolist()
 
     def _lifted(self, channel: str, view: AffineView, reference: Reference) -> _ViewFeatures:
         """The features of one view that have a place in space."""
@@ -117,6 +120,12 @@ class SiftMatcher:
             return [], np.empty((0, 128), np.float32)
         descriptors = descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
         return list(keypoints), np.sqrt(descriptors, dtype=np.float32)
+
+
+def _distance(cosine: Float32) -> Float32:
+    """Between descriptors of length 1."""
+    distance: Float32 = np.sqrt(np.maximum(2.0 - 2.0 * cosine, 0.0))
+    return distance
 
 
 def surroundings(reference: Reference, radius: int) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,14 +57,14 @@ class Scene:
         return np.array(rows).reshape(-1, len(weights)), np.array(truth, dtype=bool)
 
 
-def collect(backend: str, task: str, condition: str, seeds: range) -> list[Scene]:
-    """The scenes of one task in which there was a pose."""
+def collect(backend: str, task: str, condition: str, seeds: range, count: int) -> list[Scene]:
+    """The scenes of one task in which there was a pose, for a reference with `count` keypoints."""
     from keypoint_sim.world import World  # after MUJOCO_GL is set
     from keypoint_trials.quality.points import pick_points
     from keypoint_trials.quality.scenes import HARD, PLAIN, make_scene
 
     world = World(task)
-    reference = pick_points(world)
+    reference = pick_points(world, count)
     points = world.attach(reference.pixels.astype(np.float64))
     correspondence = CORRESPONDENCES.create(backend, reference)
     scenes = []
@@ -74,9 +75,21 @@ def collect(backend: str, task: str, condition: str, seeds: range) -> list[Scene
         if found is not None:
             error = np.linalg.norm(found.places - scene.truth[found.owners], axis=2)
             right = (error < HIT) & scene.visible[found.owners]  # false for NaN
-            scenes.append(Scene(found.owners, found.shown, found.features, right))
+            kept = _settled(found.owners, error)
+            scenes.append(Scene(found.owners[kept], found.shown[:, kept], found.features[:, kept], right[:, kept]))
     world.close()
     return scenes
+
+
+def _settled(owners: NDArray[np.int64], error: Float64) -> NDArray[np.bool_]:
+    """[N] surfaces of keypoints of which all surfaces, or none, get near the truth under some pose; error [H, N].
+
+    Which of a keypoint's surfaces is its own no score can tell, and `RigidBodies` accepts none where they part.
+    """
+    near = np.where(np.isfinite(error), error, np.inf).min(axis=0) <= scoring.OTHER_PLACE
+    share = np.bincount(owners, weights=near) / np.maximum(np.bincount(owners), 1)
+    settled: NDArray[np.bool_] = np.isin(share[owners], (0.0, 1.0))
+    return settled
 
 
 def logistic(features: Float64, right: NDArray[np.bool_], importance: Float64, decay: float = DECAY) -> Float64:
@@ -133,6 +146,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1000, help="of the first scene")
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--condition", default="light+camera", help="of the simulation")
+    parser.add_argument("--points", default="12,32", help="keypoints of the references, each number for itself")
     parser.add_argument("--backends", default="sift_pnp,descriptors", help="whose places are fitted to, together")
     arguments = parser.parse_args()
     if arguments.n < 5:
@@ -142,11 +156,11 @@ def main() -> None:
     fitted: list[Scene] = []
     held: list[Scene] = []
     for task in arguments.tasks.split(","):
-        for backend in arguments.backends.split(","):
-            scenes = collect(backend, task, arguments.condition, seeds)
+        for backend, count in product(arguments.backends.split(","), map(int, arguments.points.split(","))):
+            scenes = collect(backend, task, arguments.condition, seeds, count)
             held += scenes[4::5]
             fitted += [scene for i, scene in enumerate(scenes) if i % 5 != 4]
-            print(f"{task} by {backend}: {len(scenes)} scenes with a pose", flush=True)
+            print(f"{task} by {backend}, {count} points: {len(scenes)} scenes with a pose", flush=True)
     weights = fit(fitted)
     for name, weight in zip(scoring.NAMES, weights, strict=True):
         print(f"  {name:22}{weight:8.3f}")

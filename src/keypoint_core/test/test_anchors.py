@@ -1,0 +1,91 @@
+"""Corners that bear witness for poses, and keypoints on the rim between two things."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keypoint_core.correspondence import scoring
+from keypoint_core.correspondence.anchors import anchor_surfaces, diverse, looks, share
+from keypoint_core.correspondence.patches import LiveImage, Patches
+from keypoint_core.correspondence.reference import Reference
+from keypoint_core.correspondence.rigid_bodies import Candidates, elsewhere
+from keypoint_core.correspondence.surfaces import surfaces_at
+from keypoint_core.types import Frame, Intrinsics
+
+K = Intrinsics(640, 480, 600.0, 600.0, 319.5, 239.5)
+LARGE, SMALL = (slice(100, 300), slice(60, 360)), (slice(150, 180), slice(500, 530))
+
+
+def two_things() -> Reference:
+    """A large thing with much print and a small one with little, 2 cm high on a plane; a keypoint on each."""
+    rng = np.random.default_rng(3)
+    color, depth = np.full((480, 640, 3), 128, np.uint8), np.full((480, 640), 0.9, np.float32)
+    for thing, contrast in ((LARGE, 120), (SMALL, 40)):
+        depth[thing] = 0.88
+        cells = rng.integers(-contrast, contrast, [1 + (s.stop - s.start) // 6 for s in thing])
+        print_of = np.kron(cells, np.ones((6, 6)))[: thing[0].stop - thing[0].start, : thing[1].stop - thing[1].start]
+        color[thing] = (128 + print_of[..., None]).astype(np.uint8)
+    pixels = np.array([[210.0, 200.0], [515.0, 165.0]], np.float32)
+    return Reference(color, depth, K, np.arange(2, dtype=np.int32), pixels)
+
+
+def test_a_small_faint_thing_has_its_share_of_corners():
+    corners = anchor_surfaces(two_things(), radius=30, most=40).pixels
+    small = corners[:, 0] > 450
+    assert len(corners) <= 40
+    assert small.sum() >= 8
+    assert (~small).sum() >= 20
+    assert np.ptp(corners[~small], axis=0).min() > 100, "corners all over the thing, not only near its keypoint"
+
+
+def test_what_a_pose_turns_away_or_hides_does_not_count_against_it():
+    reference = two_things()
+    anchors = Patches(reference, anchor_surfaces(reference, radius=30, most=40), 5)
+    hidden = reference.depth.copy()
+    hidden[:, :210] = 0.5
+    live = LiveImage.of(Frame(0, reference.color, hidden, K))
+    seen, alike = looks(anchors.examine(live, np.eye(4)[None], 1))
+    left = anchors.surfaces.pixels[:, 0] < 200
+    assert not seen[0, left].any()
+    assert seen[0, ~left].all()
+    everything = np.ones((1, len(anchors)))
+    assert share(alike, seen, everything)[0, 0] > 0.9
+    assert share(alike, np.ones_like(seen), everything)[0, 0] < 0.8
+
+
+def test_a_small_thing_keeps_its_place_among_the_look_alikes_of_a_large_one():
+    alike = np.zeros((9, 36), dtype=bool)
+    alike[:8, :30] = True
+    alike[8, 30:] = True
+    assert diverse(alike, 3) == [0, 1, 8]
+    assert diverse(alike, 20) == [0, 1, 8, 2, 3, 4, 5, 6, 7]
+    assert diverse(alike[:, :4], 5) == []
+
+
+def candidates(matches_near: list[list[float]], places: list[list[list[float]]]) -> Candidates:
+    """One keypoint with two surfaces under two poses."""
+    features = np.zeros((2, 2, len(scoring.NAMES)))
+    features[..., scoring.NAMES.index("matches near")] = np.log1p(matches_near)
+    flags = np.ones((2, 2), dtype=bool)
+    return Candidates(
+        np.zeros(2, dtype=np.int64), np.tile(np.eye(4), (2, 1, 1)), np.array(places), flags, features, ~flags, 0
+    )
+
+
+def test_surfaces_of_a_rim_that_moved_apart_leave_it_open_whose_the_keypoint_was():
+    chosen, pixels = np.array([0]), np.array([[100.0, 100.0]])
+    apart = [[[100.0, 100.0], [101.0, 100.0]], [[140.0, 100.0], [141.0, 100.0]]]
+    door, body = np.array([[3.0, 1.0], [-1.0, 0.0]]), np.array([[3.0, 0.0], [-1.0, 1.0]])
+    told, untold = [[9.0, 0.0], [0.0, 4.0]], [[9.0, 0.0], [0.0, 0.1]]
+    assert elsewhere(candidates(told, apart), door, chosen, pixels).tolist() == [1], "matches say so"
+    assert elsewhere(candidates(untold, apart), body, chosen, pixels).tolist() == [1], "odds say so"
+    assert elsewhere(candidates(untold, apart), door, chosen, pixels).tolist() == [0]
+
+
+def test_more_patches_than_opencv_takes_at_once():
+    reference = two_things()
+    patches = Patches(reference, surfaces_at(reference, reference.pixels.astype(float)), 5)
+    poses = np.tile(np.eye(4), (20_000, 1, 1))
+    found = patches.examine(LiveImage.of(Frame(0, reference.color, reference.depth, K)), poses, 0, brief=True)
+    assert found.correlation.shape == (20_000, 2)
+    assert (found.correlation > 0.99).all()
