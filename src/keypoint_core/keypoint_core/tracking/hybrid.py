@@ -45,14 +45,14 @@ class HybridSettings:
     Attributes:
         max_backward: forward-backward error above which flow is not believed [px].
         core: half the side of the template's middle [px].
-        gone: what is seen at a hidden keypoint's place lies so much farther than it should: it has left its body [m].
+        gone: a hidden keypoint may have left its body where nothing lies more than this before its place [m].
         lost_after: a keypoint not seen for longer is LOST [s].
         companion, flow, template, view, consensus, measurement, depth, redetection, relocation, judgement: see there.
     """
 
     max_backward: float = 1.0
     core: int = 4
-    gone: float = 0.015
+    gone: float = 0.006
     lost_after: float = 10.0
     companion: CompanionSettings = field(default_factory=CompanionSettings)
     flow: FlowSettings = field(default_factory=FlowSettings)
@@ -125,7 +125,7 @@ class HybridTracker:
         self._keep_views(tracks, picture, found, seen)
         learn_depths(tracks, self._bodies, picture, found, self._settings.depth)
         open_bodies(tracks, self._bodies, picture, found, self._settings.relocation)
-        gone = ~seen & (evidence.nearer < -self._settings.gone)  # false for NaN
+        gone = ~seen & ~(evidence.nearer > self._settings.gone)  # also where depth is unknown
         find_missing(tracks, self._bodies, picture, gone, self._redetector, self._turn, self._settings.relocation)
         left = np.isfinite(backward) & (backward <= self._settings.max_backward) & ~picture.holds(flowed)
         tracks.status[left & ~seen] = KeypointStatus.OUT_OF_VIEW

@@ -120,7 +120,7 @@ def find_missing(
     Args:
         tracks, bodies: points change their body.
         picture: the newest one.
-        gone: [N] bool, points that are hidden although nothing lies before or at their place.
+        gone: [N] bool, points that are hidden although nothing is known to lie before their place.
         redetector, turn: as for `relocate`.
         settings: see there.
     """
