@@ -70,7 +70,8 @@ class Performer:
         seed, *rest = job.key
         rng = generator(seed, Stream.EPISODE, *rest)
         noise = generator(seed, Stream.TRACKS, *rest)
-        tracks = NoisyTracks(job.noise, len(self._stage.points), noise, fixed_severity=job.severity)
+        points = self._stage.points
+        tracks = NoisyTracks(job.noise, len(points), noise, fixed_severity=job.severity, bodies=points.bodies)
         status, records = self._stage.run(self._driver(job, rng), tracks, job.conditions, rng, job.label)
         return Result(status, as_episodes(status, records) if job.label else None)
 

@@ -8,10 +8,13 @@ projections), or what a trial with a plainer tracker showed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from keypoint_core.errors import InputError
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -114,6 +117,7 @@ class NoisyTracks:
         rng: all randomness.
         copies: K.
         fixed_severity: for all copies; None draws one per copy, evenly from 0..1.
+        bodies: [N] which body each point is on; each is located, and drifts, as a whole. None: all on one.
     """
 
     def __init__(
@@ -123,8 +127,13 @@ class NoisyTracks:
         rng: np.random.Generator,
         copies: int = 1,
         fixed_severity: float | None = None,
+        bodies: Sequence[str] | None = None,
     ) -> None:
         self._noise, self._rng = noise, rng
+        names = ["" for _ in range(points)] if bodies is None else list(bodies)
+        if len(names) != points:
+            raise InputError(f"{points} points need as many bodies, got {len(names)}")
+        self._groups: NDArray[np.int64] = np.unique(names, return_inverse=True)[1].astype(np.int64)
         severity = rng.uniform(0, 1, (copies, 1)) if fixed_severity is None else np.full((copies, 1), fixed_severity)
         self._severity: Array = severity
         self._shape = (copies, points, 2)
@@ -165,12 +174,13 @@ class NoisyTracks:
         self._visible = self._seen.copy()
 
     def _similarity_error(self, pixels: Array) -> Array:
-        """[K, N, 2]: by how much a slightly wrong shift, rotation and size of the whole object move each point."""
-        noise, level, k = self._noise, self._severity, len(self._severity)
-        arms = pixels - pixels.mean(axis=0)
-        turn = self._normal((k, 1)) * noise.turn_sigma * level
-        stretch = self._normal((k, 1)) * noise.stretch_sigma * level
-        shift = self._normal((k, 1, 2)) * (noise.shift_sigma * level)[..., None]
+        """[K, N, 2]: by how much a slightly wrong shift, rotation and size of each whole body move its points."""
+        noise, level, (k, groups) = self._noise, self._severity, (len(self._severity), self._groups.max() + 1)
+        centres = np.stack([pixels[self._groups == group].mean(axis=0) for group in range(groups)])
+        arms = pixels - centres[self._groups]
+        turn = (self._normal((k, groups)) * noise.turn_sigma * level)[:, self._groups]
+        stretch = (self._normal((k, groups)) * noise.stretch_sigma * level)[:, self._groups]
+        shift = (self._normal((k, groups, 2)) * (noise.shift_sigma * level)[..., None])[:, self._groups]
         du = arms[:, 0] * stretch - arms[:, 1] * turn
         dv = arms[:, 0] * turn + arms[:, 1] * stretch
         return np.stack([du, dv], axis=-1) + shift
@@ -179,7 +189,8 @@ class NoisyTracks:
         """Drift, kicks and the pull of the tool; visible points are put right now and then."""
         noise, level, (k, n, _) = self._noise, self._severity, self._shape
         own = self._normal((k, n, 2)) * (noise.drift_sigma * level)[..., None]
-        shared = self._normal((k, 1, 2)) * (noise.shared_drift_sigma * level)[..., None]
+        groups = self._groups.max() + 1
+        shared = (self._normal((k, groups, 2)) * (noise.shared_drift_sigma * level)[..., None])[:, self._groups]
         kicked = self._chance(noise.kick * level, n)[..., None]
         kicks = kicked * self._normal((k, n, 2)) * noise.kick_sigma
         near = np.linalg.norm(pixels - tool, axis=1) < noise.tool_reach
