@@ -56,14 +56,19 @@ class Gates(nn.Module):
         """[M] P(open); their sum is the expected number of points, the L1 norm of the mask."""
         return torch.sigmoid(self.logits())
 
-    def penalty(self) -> Tensor:
+    def penalty(self, spared: int) -> Tensor:
         """What descends along the number of open gates: its value means nothing, its gradient closes gates.
 
         The gradient of the L1 norm itself, P (1 - P), vanishes at gates that are surely open; this one, SLOPE P, does
-        not. Per gate, so that it weighs the same however many there are.
+        not. A mean over the gates, so that it weighs the same however many there are.
+
+        Args:
+            spared: so many gates, those with the highest P, are not penalised.
         """
         logits = self.logits()
-        return SLOPE * (torch.sigmoid(logits).detach() * logits).mean()
+        weight = torch.sigmoid(logits).detach()
+        weight[torch.topk(weight, spared).indices] = 0.0
+        return SLOPE * (weight * logits).mean()
 
     def conceit(self) -> Tensor:
         """How far logits are beyond DOUBT."""

@@ -55,7 +55,7 @@ def _shade(probability: float) -> tuple[int, int, int]:
 def _draw_scale(image: NDArray[np.uint8], words: str) -> None:
     left, width, height = _BAR
     top = image.shape[0] - 20
-    for x in range(width):
+    for x in range(min(width, image.shape[1] - left)):
         image[top : top + height, left + x] = _shade(x / (width - 1))
     _write(image, words, (left, top - 8))
 

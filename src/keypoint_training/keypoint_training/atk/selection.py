@@ -198,8 +198,7 @@ def _learn(
         batch = draw_batch(samples, network, train, rng)
         mask = gates.sample(len(batch.pixels), luck)
         share = imitation_loss(network, batch, train.fit.loss_knee, mask) / full_loss
-        many = float(gates.probabilities().detach().sum()) > settings.least
-        loss = share + gates.conceit() + (multiplier.value * gates.penalty() if many else 0.0)
+        loss = share + gates.conceit() + multiplier.value * gates.penalty(settings.least)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -237,9 +236,9 @@ def _check(
     with torch.no_grad():
         mask, chances = gates.sample(len(batch.pixels), luck), gates.probabilities()
         loss = float(imitation_loss(network, batch, train.fit.loss_knee, mask))
-    expected = float(chances.sum())
-    alpha = multiplier.update(loss, active=expected > least)
-    return Check(step, alpha, loss, multiplier.best, expected, int((chances > OPEN).sum()))
+    opened = int((chances > OPEN).sum())
+    alpha = multiplier.update(loss, active=opened > least)
+    return Check(step, alpha, loss, multiplier.best, float(chances.sum()), opened)
 
 
 def _fit(

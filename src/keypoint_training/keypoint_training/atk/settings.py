@@ -16,8 +16,8 @@ class SelectionSettings:
     Attributes:
         margin: imitation loss that the mask may cost, as a part of FullSet's. No weight of the penalty is set by hand:
             a multiplier brings the loss to this bound.
-        least: points below which there is no penalty; a body cannot be located by fewer than MIN_LOCATED, and trackers
-            lose some.
+        least: so many points are free of penalty; a body cannot be located by fewer than MIN_LOCATED, and trackers lose
+            some.
         held_out: part of the episodes that the losses are measured on and nothing is fitted to.
         full_steps: optimiser steps of FullSet, which the bound is taken from and which the mask starts with.
         mask_steps: optimiser steps with gates.
