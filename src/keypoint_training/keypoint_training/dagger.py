@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from keypoint_training.fitting import fit, make_samples, policy_settings
 from keypoint_training.rng import Stream, generator, scene_seed
 from keypoint_training.rollout import Conditions
 from keypoint_training.settings import TrainSettings
+from keypoint_training.tracks import Traits
 
 LOG = logging.getLogger("keypoint_training")
 FINAL = "final.safetensors"
@@ -65,7 +66,7 @@ class Dagger:
         camera: that the policy will see through.
         crew: runs the episodes.
         progress: told how far each stage is.
-        bodies: [N] which body each keypoint is on; None: all on one.
+        traits: of the keypoints, as for NoisyTracks.
     """
 
     def __init__(
@@ -75,10 +76,10 @@ class Dagger:
         camera: Intrinsics,
         crew: Crew,
         progress: Progress,
-        bodies: Sequence[str] | None = None,
+        traits: Traits | None = None,
     ) -> None:
         self._folder, self._settings, self._camera = folder, settings, camera
-        self._crew, self._progress, self._bodies = crew, progress, bodies
+        self._crew, self._progress, self._traits = crew, progress, traits
 
     def run(self) -> Path:
         """Goes through all rounds that are not there yet; returns the final student's weights."""
@@ -138,7 +139,7 @@ class Dagger:
         """Fits a student to all data so far, saves it and returns its loss."""
         s, final = self._settings, index == self._settings.rounds
         data = storage.join(storage.load(self._data(i)) for i in range(index + 1))
-        samples = make_samples(data, s, generator(s.seed, Stream.REPLAY, index), self._bodies)
+        samples = make_samples(data, s, generator(s.seed, Stream.REPLAY, index), self._traits)
         shape = policy_settings(s, storage.load(self._data(0)), self._camera, DT)
         steps, stage = (s.final_steps, "final student") if final else (s.round_steps, f"round {index}: fit")
         network, loss = fit(samples, shape, s, index, steps, lambda done, _: self._progress(stage, done, steps))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from keypoint_core.types import Intrinsics
 from keypoint_training.episodes import Episodes
 from keypoint_training.rng import Stream, generator, torch_seed
 from keypoint_training.settings import TrainSettings
-from keypoint_training.tracks import NoisyTracks
+from keypoint_training.tracks import NoisyTracks, Traits
 
 _MIN_JOINT_SCALE = 0.05  # a joint that hardly moves is not blown up beyond this [rad]
 _GRIPPER_TIME = 0.25  # the way that a gripper makes in this time counts as 1 [s]
@@ -91,15 +91,15 @@ def policy_settings(
 
 
 def make_samples(
-    episodes: Episodes, settings: TrainSettings, rng: np.random.Generator, bodies: Sequence[str] | None = None
+    episodes: Episodes, settings: TrainSettings, rng: np.random.Generator, traits: Traits | None = None
 ) -> Samples:
-    """Runs the track noise over all episodes, `copies` times each; bodies as for NoisyTracks."""
+    """Runs the track noise over all episodes, `copies` times each; traits as for NoisyTracks."""
     copies, points = settings.fit.copies, episodes.pixels.shape[1]
     pixels = np.empty((episodes.frames, copies, points, 2), dtype=np.float32)
     flags = np.empty_like(pixels)
     first = np.repeat(episodes.starts, episodes.lengths)
     for start, length in zip(episodes.starts, episodes.lengths, strict=True):
-        noisy = NoisyTracks(settings.noise, points, rng, copies, bodies=bodies)
+        noisy = NoisyTracks(settings.noise, points, rng, copies, traits=traits)
         for i in range(start, start + length):
             sample = noisy.step(episodes.pixels[i].astype(np.float64), episodes.visible[i], episodes.tool[i])
             pixels[i], flags[i, ..., 0], flags[i, ..., 1] = sample.pixels, sample.seen, sample.visible

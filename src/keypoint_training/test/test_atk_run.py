@@ -20,6 +20,7 @@ from keypoint_training.atk.train import PICTURE, export, parse, selection_report
 from keypoint_training.dagger import FINAL
 from keypoint_training.run_folder import load_settings, save_settings
 from keypoint_training.settings import FitSettings, NetworkSettings
+from keypoint_training.tracks import Traits
 
 SMALL = FitSettings(copies=1, batch=32)
 SETTINGS = AtkSettings(
@@ -52,7 +53,8 @@ def world():
 @pytest.fixture(scope="module")
 def candidates(world):
     pixels = choose_candidates(world.reference().frame, SETTINGS.candidates, SETTINGS.seed)
-    return Candidates(pixels, world.attach(pixels.astype(np.float64)).bodies)
+    bodies = world.attach(pixels.astype(np.float64)).bodies
+    return Candidates(pixels, Traits(bodies, np.linspace(0, 2, len(pixels)), np.zeros(len(pixels))))
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,7 @@ def check_checkpoint(folder, world, candidates, selection, weights):
     assert made["probabilities"][1] == 0.97 and len(made["candidate_u"]) == 24
     assert sum(made["kept_on"].values()) == len(KEPT) and sum(made["candidates_on"].values()) == 24
     assert checkpoint.card.policy_settings["gripper_input"] and checkpoint.card.policy_settings["keypoints"] == 6
+    assert made["tracker_error_px"] == np.round(np.linspace(0, 2, 24)[KEPT], 2).tolist()
     assert PICTURE in checkpoint.card.files and cv2.imread(str(folder / PICTURE)).shape == (960, 1280, 3)
     checkpoint.load_policy()
 

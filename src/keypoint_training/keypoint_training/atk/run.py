@@ -1,5 +1,6 @@
 """One run of ATK in a folder: gather with all candidates, select, train on what was kept.
 
+    trackability.npz how well the tracker holds each candidate
     full/            data and students of FullSet's DAgger
     selection.npz    the mask; selection.csv: how it came about
     student/         data and students of the kept points' DAgger
@@ -31,6 +32,7 @@ from keypoint_training.episodes import Episodes
 from keypoint_training.evaluation import evaluate
 from keypoint_training.fitting import make_samples, policy_settings
 from keypoint_training.rng import Stream, generator
+from keypoint_training.tracks import Traits
 
 LOG = logging.getLogger("keypoint_training")
 MASK = "selection.npz"
@@ -44,12 +46,12 @@ class Candidates:
 
     Attributes:
         pixels: [M, 2] in the reference view.
-        bodies: [M] what each sticks to; privileged: tells tracks of one rigid thing from those of another, and where
-            kept points sit, but nobody who chooses or acts.
+        traits: what each sticks to and how well the tracker holds it. Privileged: for the track noise, and to say where
+            kept points sit; nobody who chooses or acts is told.
     """
 
     pixels: Float32
-    bodies: tuple[str, ...]
+    traits: Traits
 
 
 class AtkRun:
@@ -95,9 +97,9 @@ class AtkRun:
         folder.mkdir(exist_ok=True)
         if not (folder / data_file(0)).is_file():
             storage.save(folder / data_file(0), take_recorded_points(self._gather(), selection.kept))
-        bodies = [self._candidates.bodies[i] for i in selection.kept]
-        with Crew(settings, self._candidates.pixels[selection.kept], self._workers) as crew:
-            weights = Dagger(folder, settings, self._camera, crew, self._named("student"), bodies).run()
+        pixels, traits = self._candidates.pixels[selection.kept], self._candidates.traits.take(selection.kept)
+        with Crew(settings, pixels, self._workers, traits) as crew:
+            weights = Dagger(folder, settings, self._camera, crew, self._named("student"), traits).run()
             return weights, evaluate(crew, settings, weights, scenes, self._progress)
 
     def _gather(self) -> Episodes:
@@ -105,16 +107,16 @@ class AtkRun:
         settings, candidates = self._settings.full_set, self._candidates
         folder = self._folder / "full"
         folder.mkdir(exist_ok=True)
-        with Crew(settings, candidates.pixels, self._workers) as crew:
-            dagger = Dagger(folder, settings, self._camera, crew, self._named("FullSet"), candidates.bodies)
+        with Crew(settings, candidates.pixels, self._workers, candidates.traits) as crew:
+            dagger = Dagger(folder, settings, self._camera, crew, self._named("FullSet"), candidates.traits)
             return dagger.gather()
 
     def _learn_mask(self, data: Episodes) -> Selection:
         s, train = self._settings, self._settings.full_set
         parts = split(data, s.selection.held_out, generator(s.seed, Stream.SELECTION, 10))
         noise = [generator(s.seed, Stream.SELECTION, 11 + i) for i in range(2)]
-        bodies = self._candidates.bodies
-        samples, held = (make_samples(part, train, rng, bodies) for part, rng in zip(parts, noise, strict=True))
+        traits = self._candidates.traits
+        samples, held = (make_samples(part, train, rng, traits) for part, rng in zip(parts, noise, strict=True))
         shape = policy_settings(train, data, self._camera, DT)
         size = np.array([self._camera.width, self._camera.height], dtype=np.float32)
         places = (self._candidates.pixels + 0.5) / size

@@ -56,6 +56,8 @@ class AtkSettings:
         task, robot: names.
         seed: of everything.
         candidates: M points on the reference view.
+        tracker: that is deployed, and holds each candidate as well as it does.
+        tracker_scenes: rendered, to measure how well that is; 0 takes all candidates for alike.
         demonstrations: episodes of the expert alone.
         rounds: of DAgger in which FullSet drives, `round_episodes` each.
         student_rounds: of DAgger in which the student of the kept points drives, `round_episodes` each.
@@ -71,6 +73,8 @@ class AtkSettings:
     robot: str = "hebi_chopsticks"
     seed: int = 0
     candidates: int = 256
+    tracker: str = "hybrid"
+    tracker_scenes: int = 4
     demonstrations: int = 300
     rounds: int = 1
     round_episodes: int = 100

@@ -3,7 +3,8 @@
     python -m keypoint_training.atk.train --task clock_button --seed 0
     python -m keypoint_training.atk.train --resume runs/20260101-120000-atk
 
-Nothing is rendered but the reference view, and nobody says what in it matters. The run folder keeps data, students, the
+Little is rendered: the reference view, and a few episodes on which the deployed tracker shows which points it can hold.
+Nobody says what in the picture matters. The run folder keeps data, students, the
 mask, log and figures; it can be taken up again after a stop and ends in the same weights.
 """
 
@@ -26,24 +27,30 @@ from rich.table import Table
 from keypoint_core.arms.description import robot_name
 from keypoint_core.checkpoint import checkpoint_of_robot, models_folder, save_card
 from keypoint_core.runs import git_revision, write_summary
+from keypoint_core.tracking import TRACKERS
 from keypoint_sim.truth import ReferenceView
 from keypoint_sim.world import World
 from keypoint_training.atk.candidates import choose_candidates
 from keypoint_training.atk.picture import draw_selection
-from keypoint_training.atk.run import AtkRun, Candidates, where
+from keypoint_training.atk.run import AtkRun, Candidates, Progress, where
 from keypoint_training.atk.selection import Selection
 from keypoint_training.atk.settings import AtkSettings, SelectionSettings
+from keypoint_training.atk.trackability import load_traits, measure_trackability, save_traits
 from keypoint_training.command import open_run, run_command
 from keypoint_training.crew import load_student
 from keypoint_training.dagger import LOG
 from keypoint_training.export import export_checkpoint
 from keypoint_training.progress import Bars
+from keypoint_training.rng import SCENES_PER_SEED, scene_seed
+from keypoint_training.tracks import Traits
 from keypoint_training.train import SCENES, figures_table
 
 METHOD = "atk"
 PICTURE = "selection.png"
+TRACKABILITY = "trackability.npz"
 OPTIONS = {
     "candidates": "points to choose from",
+    "tracker_scenes": "rendered, to measure how well the tracker holds each candidate",
     "demonstrations": "episodes of the expert",
     "rounds": "of DAgger in which FullSet drives",
     "round_episodes": "per round",
@@ -79,8 +86,7 @@ def train(
     started = time.perf_counter()
     world = World(settings.task, settings.robot)
     reference = world.reference()
-    pixels = choose_candidates(reference.frame, settings.candidates, settings.seed)
-    candidates = Candidates(pixels, world.attach(pixels.astype(np.float64)).bodies)
+    candidates = find_candidates(folder, world, reference, settings, bars.show)
     run = AtkRun(folder, settings, world.camera.intrinsics, candidates, workers, bars.show)
     selection = run.select()
     _draw(folder / PICTURE, reference, candidates, selection)
@@ -93,6 +99,21 @@ def train(
     seconds = round(time.perf_counter() - started, 1)
     write_figures(folder, settings, figures, report, checkpoint, seconds)
     return selection, figures
+
+
+def find_candidates(
+    folder: Path, world: World, reference: ReferenceView, settings: AtkSettings, progress: Progress
+) -> Candidates:
+    """Chooses the candidates and measures how well the tracker holds each, unless the folder says so already."""
+    pixels, path = choose_candidates(reference.frame, settings.candidates, settings.seed), folder / TRACKABILITY
+    if not path.is_file():
+        points = world.attach(pixels.astype(np.float64))
+        last = SCENES_PER_SEED - settings.tracker_scenes
+        scenes = [scene_seed(settings.seed, last + i) for i in range(settings.tracker_scenes)]
+        tracker = TRACKERS.create(settings.tracker)
+        measured = measure_trackability(world, points, tracker, scenes, progress) if scenes else Traits(points.bodies)
+        save_traits(path, measured)
+    return Candidates(pixels, load_traits(path))
 
 
 def export(
@@ -131,7 +152,8 @@ def export(
 
 def selection_report(selection: Selection, candidates: Candidates, world: World) -> dict[str, Any]:
     """What was kept, what that cost, and where candidates and kept points sit; plain data."""
-    regions, bodies = world.regions(), candidates.bodies
+    regions, traits = world.regions(), candidates.traits
+    bodies, error = traits.bodies, traits.error
     return {
         "candidates": len(selection.probabilities),
         "kept": selection.kept.tolist(),
@@ -140,6 +162,7 @@ def selection_report(selection: Selection, candidates: Candidates, world: World)
         "held_out_loss": {"full_set": round(selection.full_loss, 6), "kept": round(selection.kept_loss, 6)},
         "within_margin": selection.within_margin,
         "alpha_at_the_end": selection.checks[-1].alpha,
+        "tracker_error_px": None if error is None else np.round(error[selection.kept], 2).tolist(),
     }
 
 
