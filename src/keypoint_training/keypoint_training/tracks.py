@@ -191,8 +191,9 @@ class NoisyTracks:
         wrong = self._chance(noise.outliers * level, n)[..., None]
         self._start_error += wrong * self._normal(self._shape) * noise.outlier_sigma
         luck = np.where(visible, self._rng.random(self._shape[:2]), -1.0)
-        luckiest = luck >= np.sort(luck, axis=1)[:, [-min(MIN_LOCATED, n)]]
-        self._seen = visible & (luckiest | (luck >= self._never_located()))
+        rank = luck * self._hold()
+        luckiest = rank >= np.sort(rank, axis=1)[:, [-min(MIN_LOCATED, n)]]
+        self._seen = visible & (luckiest | (luck >= np.maximum(noise.missing * level, 1 - self._hold())))
         self._visible = self._seen.copy()
 
     def _similarity_error(self, pixels: Array) -> Array:
@@ -207,11 +208,10 @@ class NoisyTracks:
         dv = arms[:, 0] * turn + arms[:, 1] * stretch
         return np.stack([du, dv], axis=-1) + shift
 
-    def _never_located(self) -> Array:
-        """[K, N] chance of each point."""
-        common = np.broadcast_to(self._noise.missing * self._severity, self._shape[:2])
-        own = self._traits.lost
-        return common if own is None else np.maximum(common, own * self._severity)
+    def _hold(self) -> Array:
+        """[K, N] in 0..1, how well the deployed tracker can be expected to hold each point."""
+        lost = self._traits.lost
+        return np.ones(self._shape[:2]) if lost is None else 1 - lost * self._severity
 
     def _drift_sigma(self) -> Array:
         """[K, N] of each point's own random walk [px per square root of a frame].

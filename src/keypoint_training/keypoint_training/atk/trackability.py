@@ -113,6 +113,8 @@ def _follow(world: World, points: SurfacePoints, tracker: Tracker, scene: int, t
     expert, state = world.expert(), world.state()
     player = ChunkPlayer(state.position, state.gripper)
     pixels, visible, _ = world.tracks(points)
+    size = (world.camera.intrinsics.width - 1, world.camera.intrinsics.height - 1)
+    visible &= ((pixels >= 0) & (pixels <= size)).all(axis=1)
     tally.start(visible)
     shown = np.flatnonzero(visible)
     tracker.start(world.capture(), pixels[shown].astype(np.float32), shown)
