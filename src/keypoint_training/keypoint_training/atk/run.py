@@ -85,22 +85,26 @@ class AtkRun:
             save_selection(path, self._learn_mask(self._gather()))
         return load_selection(path)
 
-    def train(self, selection: Selection, scenes: int) -> tuple[Path, dict[str, Any]]:
-        """Trains the student of the kept points; returns its weights and figures on unseen scenes.
-
-        Args:
-            selection: of this run.
-            scenes: to evaluate on, per grade of tracks.
-        """
+    def train(self, selection: Selection) -> Path:
+        """Trains the student of the kept points, as far as that is not done; returns its weights."""
         settings = self._settings.student(len(selection.kept))
         folder = self._folder / "student"
         folder.mkdir(exist_ok=True)
         if not (folder / data_file(0)).is_file():
             storage.save(folder / data_file(0), take_recorded_points(self._gather(), selection.kept))
-        pixels, traits = self._candidates.pixels[selection.kept], self._candidates.traits.take(selection.kept)
-        with Crew(settings, pixels, self._workers, traits) as crew:
-            weights = Dagger(folder, settings, self._camera, crew, self._named("student"), traits).run()
-            return weights, evaluate(crew, settings, weights, scenes, self._progress)
+        traits = self._candidates.traits.take(selection.kept)
+        with self._student_crew(selection) as crew:
+            return Dagger(folder, settings, self._camera, crew, self._named("student"), traits).run()
+
+    def evaluate(self, selection: Selection, weights: Path, scenes: int) -> dict[str, Any]:
+        """Figures on so many unseen scenes per grade of tracks."""
+        with self._student_crew(selection) as crew:
+            return evaluate(crew, self._settings.student(len(selection.kept)), weights, scenes, self._progress)
+
+    def _student_crew(self, selection: Selection) -> Crew:
+        kept, candidates = selection.kept, self._candidates
+        settings = self._settings.student(len(kept))
+        return Crew(settings, candidates.pixels[kept], self._workers, candidates.traits.take(kept))
 
     def _gather(self) -> Episodes:
         """Everything that FullSet's DAgger recorded, with all candidates."""
