@@ -69,8 +69,8 @@ def asked(monkeypatch, selection):
     """Stands in for the selection, which has tests of its own; the list holds what it was asked for."""
     calls = []
 
-    def select(samples, held, shape, places, *rest):
-        calls.append((samples, held, shape, places))
+    def select(data, shape, places, *rest):
+        calls.append((data, shape, places))
         return selection
 
     monkeypatch.setattr(run_module, "select", select)
@@ -89,10 +89,11 @@ def test_it_selects_from_all_and_trains_on_the_kept_and_can_be_taken_up_again(
     found = run.select()
     weights = run.train(found)
 
-    (samples, held, shape, places), gathered = asked[0], run._gather()
-    assert samples.pixels.shape[2] == held.pixels.shape[2] == shape.keypoints == 24
+    (data, shape, places), gathered = asked[0], run._gather()
+    parts = (data.student, data.gates, data.held)
+    assert all(part.pixels.shape[2] == shape.keypoints == 24 for part in parts)
     assert shape.gripper_input
-    assert len(samples.pixels) + len(held.pixels) == gathered.frames
+    assert sum(len(part.pixels) for part in parts) == gathered.frames
     np.testing.assert_allclose(places * [640, 480] - 0.5, candidates.pixels, atol=1e-3)
 
     first = storage.load(tmp_path / "whole" / "student" / "round_0.npz")

@@ -23,7 +23,7 @@ import numpy as np
 from keypoint_core.types import Float32, Intrinsics
 from keypoint_sim.experts import DT
 from keypoint_training import episodes as storage
-from keypoint_training.atk.selection import Check, Selection, select
+from keypoint_training.atk.selection import Check, Data, Selection, select
 from keypoint_training.atk.settings import AtkSettings
 from keypoint_training.atk.subsets import split, take_recorded_points
 from keypoint_training.crew import Crew
@@ -117,14 +117,15 @@ class AtkRun:
 
     def _learn_mask(self, data: Episodes) -> Selection:
         s, train = self._settings, self._settings.full_set
-        parts = split(data, s.selection.held_out, generator(s.seed, Stream.SELECTION, 10))
-        noise = [generator(s.seed, Stream.SELECTION, 11 + i) for i in range(2)]
+        rest, held = split(data, s.selection.held_out, generator(s.seed, Stream.SELECTION, 10))
+        parts = (*split(rest, s.selection.held_out, generator(s.seed, Stream.SELECTION, 11)), held)
+        noise = [generator(s.seed, Stream.SELECTION, 12 + i) for i in range(len(parts))]
         traits = self._candidates.traits
-        samples, held = (make_samples(part, train, rng, traits) for part, rng in zip(parts, noise, strict=True))
+        samples = Data(*(make_samples(part, train, rng, traits) for part, rng in zip(parts, noise, strict=True)))
         shape = policy_settings(train, data, self._camera, DT)
         size = np.array([self._camera.width, self._camera.height], dtype=np.float32)
         places = (self._candidates.pixels + 0.5) / size
-        selection = select(samples, held, shape, places, train, s.selection, self._progress)
+        selection = select(samples, shape, places, train, s.selection, self._progress)
         write_checks(self._folder / "selection.csv", selection.checks)
         LOG.info(
             "mask: %d of %d points, held-out loss %.5f against FullSet's %.5f (margin %.2f)",

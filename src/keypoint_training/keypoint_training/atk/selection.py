@@ -6,6 +6,9 @@ The best is FullSet at first, and then the best that any mask has shown: on few 
 hundreds of points by heart, and a bound on it alone would let everything go that a smaller set still gains by.
 The Lagrangian's multiplier is adapted while student and gates descend (as in GECO, Rezende and Viola, 2018): it grows
 while the loss has slack and shrinks while it has not. So nobody tunes the weight of the penalty, whose window is narrow.
+
+Student and gates descend on different episodes. On the same ones, gates open for points whose tracks are bad: large errors
+that stay for an episode are what a student can tell episodes by, and so learn them by heart.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from keypoint_core.errors import KeypointError
 from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpSettings
@@ -116,9 +120,23 @@ class Multiplier:
         return self.value
 
 
+@dataclass(frozen=True)
+class Data:
+    """Samples of different episodes, all with M candidates.
+
+    Attributes:
+        student: what students are fitted to.
+        gates: what the gates descend on.
+        held: what losses are measured on.
+    """
+
+    student: Samples
+    gates: Samples
+    held: Samples
+
+
 def select(
-    samples: Samples,
-    held: Samples,
+    data: Data,
     shape: KeypointMlpSettings,
     places: Float32,
     train: TrainSettings,
@@ -128,8 +146,7 @@ def select(
     """Fits FullSet, learns the mask from there, and proves the kept points.
 
     Args:
-        samples: to fit to, with all M candidates.
-        held: to measure on; of other episodes.
+        data: with all M candidates.
         shape: of FullSet's network.
         places: [M, 2] candidates in the reference view, in parts of its width and height.
         train: seed, fitting and rollout of the run.
@@ -139,14 +156,20 @@ def select(
     Raises:
         CollapsedMaskError: too few points stay, or none was dropped; the message says what to change.
     """
-    full = _fit(samples, shape, train, settings, 0, "FullSet", progress)
+    full = _fit(data.student, shape, train, settings, 0, "FullSet", progress)
     rng = generator(train.seed, Stream.SELECTION, 0)
-    test = draw_batch(held, full, _sized(train, HELD_BATCH), rng)
+    test = draw_batch(data.held, full, _sized(train, HELD_BATCH), rng)
     full_loss = _loss(full, test, train)
-    probabilities, checks = _learn(full, samples, test, places, full_loss, train, settings, progress)
+    probabilities, checks = _learn(full, data, test, places, full_loss, train, settings, progress)
     kept = require_kept(probabilities, settings.least)
     few = _fit(
-        take_points(samples, kept), replace(shape, keypoints=len(kept)), train, settings, 1, "kept points", progress
+        take_points(data.student, kept),
+        replace(shape, keypoints=len(kept)),
+        train,
+        settings,
+        1,
+        "kept points",
+        progress,
     )
     kept_loss = _loss(few, take_points(test, kept), train)
     return Selection(probabilities, kept, full_loss, kept_loss, settings.margin, checks)
@@ -174,7 +197,7 @@ def require_kept(probabilities: Float64, least: int) -> NDArray[np.int64]:
 
 def _learn(
     network: KeypointMlp,
-    samples: Samples,
+    data: Data,
     test: Batch,
     places: Float32,
     full_loss: float,
@@ -189,36 +212,39 @@ def _learn(
     luck = torch.Generator().manual_seed(torch_seed(train.seed, Stream.SELECTION, 2))
     rng = generator(train.seed, Stream.SELECTION, 3)
     multiplier = Multiplier(settings.alpha, full_loss, settings.margin, settings.alpha_rate)
-    optimiser, schedule = _optimiser(network, gates, train, settings)
+    student = _Descent(network, settings.learning_rate, train.fit.weight_decay, settings.mask_steps)
+    keeper = _Descent(gates, settings.gate_rate, 0.0, settings.mask_steps)
     checks: list[Check] = []
     for step in range(settings.mask_steps):
         if step % settings.check == 0:
             checks.append(_check(step, network, gates, test, multiplier, luck, train, settings.least))
             progress("mask", step, settings.mask_steps)
-        batch = draw_batch(samples, network, train, rng)
-        mask = gates.sample(len(batch.pixels), luck)
-        share = imitation_loss(network, batch, train.fit.loss_knee, mask) / full_loss
-        loss = share + gates.conceit() + multiplier.value * gates.penalty(settings.least)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        batch = draw_batch(data.student, network, train, rng)
+        with torch.no_grad():
+            mask = gates.sample(len(batch.pixels), luck)
+        student.step(imitation_loss(network, batch, train.fit.loss_knee, mask))
+        batch = draw_batch(data.gates, network, train, rng)
+        share = imitation_loss(network, batch, train.fit.loss_knee, gates.sample(len(batch.pixels), luck)) / full_loss
+        keeper.step(share + gates.conceit() + multiplier.value * gates.penalty(settings.least))
     progress("mask", settings.mask_steps, settings.mask_steps)
     return gates.probabilities().detach().double().numpy(), tuple(checks)
 
 
-def _optimiser(
-    network: KeypointMlp, gates: Gates, train: TrainSettings, settings: SelectionSettings
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Of student and gates, with the schedule of both learning rates."""
-    groups = [
-        {"params": network.parameters(), "lr": settings.learning_rate, "weight_decay": train.fit.weight_decay},
-        {"params": gates.parameters(), "lr": settings.gate_rate, "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups)
-    last = settings.mask_steps / 4
-    falling = [lambda step: min(1.0, (settings.mask_steps - step) / last), lambda step: 1.0]
-    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, falling)
+class _Descent:
+    """AdamW on one module, whose learning rate falls to nothing over the last quarter of the steps."""
+
+    def __init__(self, module: nn.Module, rate: float, decay: float, steps: int) -> None:
+        self._parameters = list(module.parameters())
+        self._optimiser = torch.optim.AdamW(self._parameters, lr=rate, weight_decay=decay)
+        falling = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: min(1.0, (steps - step) / steps * 4))
+        self._schedule = falling
+
+    def step(self, loss: Tensor) -> None:
+        """One step down a loss; nothing else gets a gradient."""
+        for parameter, gradient in zip(self._parameters, torch.autograd.grad(loss, self._parameters), strict=True):
+            parameter.grad = gradient
+        self._optimiser.step()
+        self._schedule.step()
 
 
 def _check(

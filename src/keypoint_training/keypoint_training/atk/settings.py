@@ -18,10 +18,12 @@ class SelectionSettings:
             a multiplier brings the loss to this bound.
         least: so many points are free of penalty; a body cannot be located by fewer than MIN_LOCATED, and trackers lose
             some.
-        held_out: part of the episodes that the losses are measured on and nothing is fitted to.
+        held_out: part of the episodes that the losses are measured on and nothing is fitted to; the same part of the
+            others is for the gates alone.
         full_steps: optimiser steps of FullSet, which the bound is taken from and which the mask starts with.
         mask_steps: optimiser steps with gates.
-        learning_rate: of the student while the mask is learnt; constant, then falling over the last quarter.
+        learning_rate: of the student while the mask is learnt; constant, then falling over the last quarter, as
+            that of the gates.
         gate_rate: learning rate of the gates.
         gate_logit: of all gates at the start; P(open) = sigmoid(gate_logit).
         alpha: the multiplier at the start: so many of FullSet's losses is the mask of all points worth.
