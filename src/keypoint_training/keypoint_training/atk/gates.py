@@ -56,6 +56,10 @@ class Gates(nn.Module):
         """[M] P(open); their sum is the expected number of points, the L1 norm of the mask."""
         return torch.sigmoid(self.logits())
 
+    def count(self) -> int:
+        """How many gates are open rather than shut."""
+        return int((self.logits().detach() > 0).sum())
+
     def penalty(self, spared: int) -> Tensor:
         """What descends along the number of open gates: its value means nothing, its gradient closes gates.
 

@@ -118,7 +118,7 @@ class AtkRun:
     def _learn_mask(self, data: Episodes) -> Selection:
         s, train = self._settings, self._settings.full_set
         rest, held = split(data, s.selection.held_out, generator(s.seed, Stream.SELECTION, 10))
-        parts = (*split(rest, s.selection.held_out, generator(s.seed, Stream.SELECTION, 11)), held)
+        parts = (*split(rest, s.selection.gate_part, generator(s.seed, Stream.SELECTION, 11)), held)
         noise = [generator(s.seed, Stream.SELECTION, 12 + i) for i in range(len(parts))]
         traits = self._candidates.traits
         samples = Data(*(make_samples(part, train, rng, traits) for part, rng in zip(parts, noise, strict=True)))

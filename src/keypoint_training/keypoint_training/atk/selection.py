@@ -35,6 +35,7 @@ from keypoint_training.tracks import MIN_LOCATED
 
 HELD_BATCH = 2048  # frames that losses are measured on
 CHECK_BATCH = 512  # of them, at each check of the constraint
+FINAL_ROUND = 2  # times `least`: with so few open, the order of the gates is worth protecting its first
 MEMORY = 0.8  # of the running mean of the losses at the checks
 OPEN = 0.5  # P(open) from which on a point is kept
 _ROUND = 1000  # numbers the fits of a selection apart from the rounds of DAgger
@@ -225,7 +226,8 @@ def _learn(
         student.step(imitation_loss(network, batch, train.fit.loss_knee, mask))
         batch = draw_batch(data.gates, network, train, rng)
         share = imitation_loss(network, batch, train.fit.loss_knee, gates.sample(len(batch.pixels), luck)) / full_loss
-        keeper.step(share + gates.conceit() + multiplier.value * gates.penalty(settings.least))
+        spared = settings.least if gates.count() <= FINAL_ROUND * settings.least else 0
+        keeper.step(share + gates.conceit() + multiplier.value * gates.penalty(spared))
     progress("mask", settings.mask_steps, settings.mask_steps)
     return gates.probabilities().detach().double().numpy(), tuple(checks)
 
@@ -262,7 +264,7 @@ def _check(
     with torch.no_grad():
         mask, chances = gates.sample(len(batch.pixels), luck), gates.probabilities()
         loss = float(imitation_loss(network, batch, train.fit.loss_knee, mask))
-    opened = int((chances > OPEN).sum())
+    opened = gates.count()
     alpha = multiplier.update(loss, active=opened > least)
     return Check(step, alpha, loss, multiplier.best, float(chances.sum()), opened)
 

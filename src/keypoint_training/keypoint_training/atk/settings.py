@@ -16,10 +16,10 @@ class SelectionSettings:
     Attributes:
         margin: imitation loss that the mask may cost, as a part of FullSet's. No weight of the penalty is set by hand:
             a multiplier brings the loss to this bound.
-        least: so many points are free of penalty; a body cannot be located by fewer than MIN_LOCATED, and trackers lose
-            some.
-        held_out: part of the episodes that the losses are measured on and nothing is fitted to; the same part of the
-            others is for the gates alone.
+        least: so many points, the surest, are free of penalty at the end; a body cannot be located by fewer than
+            MIN_LOCATED, and trackers lose some.
+        held_out: part of the episodes that the losses are measured on and nothing is fitted to.
+        gate_part: part of the others that the gates alone descend on.
         full_steps: optimiser steps of FullSet, which the bound is taken from and which the mask starts with.
         mask_steps: optimiser steps with gates.
         learning_rate: of the student while the mask is learnt; constant, then falling over the last quarter, as
@@ -34,6 +34,7 @@ class SelectionSettings:
     margin: float = 0.1
     least: int = 8
     held_out: float = 0.15
+    gate_part: float = 0.3
     full_steps: int = 3000
     mask_steps: int = 3000
     learning_rate: float = 5e-4
@@ -44,8 +45,8 @@ class SelectionSettings:
     check: int = 10
 
     def __post_init__(self) -> None:
-        if self.margin <= 0 or not 0 < self.held_out < 1 or self.alpha <= 0:
-            raise InputError(f"need margin > 0, 0 < held_out < 1 and alpha > 0, got {self}")
+        if self.margin <= 0 or not 0 < self.held_out < 1 or not 0 < self.gate_part < 1 or self.alpha <= 0:
+            raise InputError(f"need margin > 0, 0 < held_out < 1, 0 < gate_part < 1 and alpha > 0, got {self}")
         if self.least < MIN_LOCATED:
             raise InputError(f"least must be {MIN_LOCATED} or more, which deployment needs to start, got {self.least}")
 
