@@ -186,8 +186,9 @@ def require_kept(probabilities: Float64, least: int) -> NDArray[np.int64]:
     if len(kept) < MIN_LOCATED:
         raise CollapsedMaskError(
             f"the mask collapsed: {len(kept)} of {len(probabilities)} points stay (largest P(open) "
-            f"{probabilities.max():.2f}), {MIN_LOCATED} are needed to locate a body; give a smaller margin or alpha, or "
-            f"more steps; with points dropped below least = {least}, the student does without any: check the data"
+            f"{probabilities.max():.2f}), {MIN_LOCATED} are needed to locate a body and least = {least} are free of "
+            f"penalty; give a smaller margin, alpha or gate_rate, or more steps; if that does not help, the student does as "
+            f"well without any point: look for what else tells it what to do"
         )
     if len(kept) == len(probabilities):
         raise CollapsedMaskError(

@@ -14,8 +14,8 @@ class SelectionSettings:
     """How the mask is learnt.
 
     Attributes:
-        margin: imitation loss that the mask may cost, as a part of FullSet's. No weight of the penalty is set by hand:
-            a multiplier brings the loss to this bound.
+        margin: imitation loss that the mask may cost, as a part of the best that FullSet or any mask has shown. No
+            weight of the penalty is set by hand: a multiplier presses up to this bound.
         least: so many points, the surest, are free of penalty at the end; a body cannot be located by fewer than
             MIN_LOCATED, and trackers lose some.
         held_out: part of the episodes that the losses are measured on and nothing is fitted to.
