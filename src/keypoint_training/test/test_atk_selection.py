@@ -116,7 +116,7 @@ def test_a_penalty_that_overwhelms_the_student_is_refused():
 
 
 def test_a_mask_that_collapsed_is_refused_with_the_way_out():
-    with pytest.raises(CollapsedMaskError, match="collapsed: 2 of 24 points stay.*smaller margin or alpha"):
+    with pytest.raises(CollapsedMaskError, match="collapsed: 2 of 24 points stay.*smaller margin, alpha"):
         require_kept(np.array([0.9, 0.9] + [0.1] * 22), 8)
 
 
