@@ -1,5 +1,6 @@
 """The keypoint policy: same observations, same bits; a history that begins full; flags that mean what they say."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,55 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
 def test_settings_need_one_centre_per_joint() -> None:
     with pytest.raises(InputError, match="6 joints"):
         settings(joint_centre=(0.0,))
+
+
+def with_gripper(seen: Observation, gripper: float) -> Observation:
+    return replace(seen, state=replace(seen.state, gripper=gripper))
+
+
+def gripping(seed: int = 0) -> KeypointMlpPolicy:
+    torch.manual_seed(seed)
+    return KeypointMlpPolicy(KeypointMlp(settings(gripper_input=True)))
+
+
+def test_a_policy_without_gripper_input_does_not_mind_the_gripper() -> None:
+    for gripper in (0.2, float("nan")):
+        a, b = make_policy(), make_policy()
+        assert_same(a.act(observation(0)), b.act(with_gripper(observation(0), gripper)))
+
+
+def test_a_policy_with_gripper_input_acts_on_it_and_on_its_motion() -> None:
+    a, b = gripping(), gripping()
+    assert_same(a.act(observation(0)), b.act(observation(0)))
+    same, other = observation(1), with_gripper(observation(1), -0.6)
+    assert not np.array_equal(a.act(same).positions, b.act(other).positions)
+    same, other = observation(2), with_gripper(observation(2), -0.3)
+    assert not np.array_equal(a.act(same).positions, b.act(other).positions), "the past differs"
+
+
+def test_the_grippers_place_and_motion_are_scaled() -> None:
+    network = KeypointMlp(settings(gripper_input=True))
+    features = network._gripper_features(torch.tensor([[-0.15, -0.4, 0.1]]))
+    np.testing.assert_allclose(features, [[1.0, -1.0, 1.0]], atol=1e-6)
+
+
+def test_a_gripper_that_is_not_measured_is_refused_where_it_is_needed() -> None:
+    with pytest.raises(InputError, match="measured gripper"):
+        gripping().act(with_gripper(observation(0), float("nan")))
+
+
+def test_a_gripping_policy_acts_the_same_when_saved_and_loaded(tmp_path: Path) -> None:
+    policy = gripping(3)
+    card = policy.save(tmp_path / "policy.safetensors")
+    loaded = KeypointMlpPolicy.load(tmp_path / "policy.safetensors", card)
+    for index in range(4):
+        assert_same(policy.act(observation(index)), loaded.act(observation(index)))
+
+
+def test_a_card_from_before_the_gripper_loads_and_acts_as_before(tmp_path: Path) -> None:
+    policy = make_policy(3)
+    card = policy.save(tmp_path / "policy.safetensors")
+    del card["gripper_input"]
+    loaded = KeypointMlpPolicy.load(tmp_path / "policy.safetensors", card)
+    for index in range(4):
+        assert_same(policy.act(observation(index)), loaded.act(observation(index)))

@@ -21,7 +21,7 @@ from keypoint_training.episodes import Episodes
 from keypoint_training.rng import Stream, generator
 from keypoint_training.rollout import Conditions, Driver, Stage, as_episodes
 from keypoint_training.settings import Disturbance, TrainSettings
-from keypoint_training.tracks import NoisyTracks, TrackNoise
+from keypoint_training.tracks import NoisyTracks, TrackNoise, Traits
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,11 @@ class Result:
 class Performer:
     """Runs jobs one after the other in this process."""
 
-    def __init__(self, settings: TrainSettings, pixels: Float32) -> None:
+    def __init__(self, settings: TrainSettings, pixels: Float32, traits: Traits | None = None) -> None:
         torch.set_num_threads(1)
         self._world = World(settings.task, settings.robot)
         self._stage = Stage(self._world, pixels, settings.rollout)
+        self._traits = traits or Traits(self._stage.points.bodies)
         self._policy: tuple[Path, KeypointMlpPolicy] | None = None
 
     def __call__(self, job: Job) -> Result:
@@ -70,7 +71,8 @@ class Performer:
         seed, *rest = job.key
         rng = generator(seed, Stream.EPISODE, *rest)
         noise = generator(seed, Stream.TRACKS, *rest)
-        tracks = NoisyTracks(job.noise, len(self._stage.points), noise, fixed_severity=job.severity)
+        points = len(self._stage.points)
+        tracks = NoisyTracks(job.noise, points, noise, fixed_severity=job.severity, traits=self._traits)
         status, records = self._stage.run(self._driver(job, rng), tracks, job.conditions, rng, job.label)
         return Result(status, as_episodes(status, records) if job.label else None)
 
@@ -93,19 +95,20 @@ class Crew:
         settings: of the run.
         pixels: [N, 2] keypoints in the reference view.
         workers: processes; 0 runs everything in this one.
+        traits: of the keypoints; None: each on the body that it is on, and alike.
     """
 
-    def __init__(self, settings: TrainSettings, pixels: Float32, workers: int) -> None:
-        self._settings, self._pixels, self._workers = settings, pixels, workers
+    def __init__(self, settings: TrainSettings, pixels: Float32, workers: int, traits: Traits | None = None) -> None:
+        self._asked, self._workers = (settings, pixels, traits), workers
         self._performer: Performer | None = None
         self._pool: multiprocessing.pool.Pool | None = None
 
     def __enter__(self) -> Crew:
         if self._workers:
             context = multiprocessing.get_context("spawn")
-            self._pool = context.Pool(self._workers, _begin, (self._settings, self._pixels))
+            self._pool = context.Pool(self._workers, _begin, self._asked)
         else:
-            self._performer = Performer(self._settings, self._pixels)
+            self._performer = Performer(*self._asked)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,11 +143,11 @@ def load_student(path: Path) -> KeypointMlpPolicy:
 _performer: Performer | None = None
 
 
-def _begin(settings: TrainSettings, pixels: Float32) -> None:
+def _begin(settings: TrainSettings, pixels: Float32, traits: Traits | None) -> None:
     """Sets a worker up; Ctrl-C is for the parent alone, which ends the workers."""
     global _performer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _performer = Performer(settings, pixels)
+    _performer = Performer(settings, pixels, traits)
 
 
 def _perform(job: Job) -> Result:

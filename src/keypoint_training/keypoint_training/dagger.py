@@ -24,6 +24,7 @@ from keypoint_training.fitting import fit, make_samples, policy_settings
 from keypoint_training.rng import Stream, generator, scene_seed
 from keypoint_training.rollout import Conditions
 from keypoint_training.settings import TrainSettings
+from keypoint_training.tracks import Traits
 
 LOG = logging.getLogger("keypoint_training")
 FINAL = "final.safetensors"
@@ -51,6 +52,11 @@ class RoundFigures:
     seconds: float
 
 
+def data_file(index: int) -> str:
+    """Name of a round's data in its run folder."""
+    return f"round_{index}.npz"
+
+
 class Dagger:
     """One run.
 
@@ -60,13 +66,20 @@ class Dagger:
         camera: that the policy will see through.
         crew: runs the episodes.
         progress: told how far each stage is.
+        traits: of the keypoints, as for NoisyTracks.
     """
 
     def __init__(
-        self, folder: Path, settings: TrainSettings, camera: Intrinsics, crew: Crew, progress: Progress
+        self,
+        folder: Path,
+        settings: TrainSettings,
+        camera: Intrinsics,
+        crew: Crew,
+        progress: Progress,
+        traits: Traits | None = None,
     ) -> None:
         self._folder, self._settings, self._camera = folder, settings, camera
-        self._crew, self._progress = crew, progress
+        self._crew, self._progress, self._traits = crew, progress, traits
 
     def run(self) -> Path:
         """Goes through all rounds that are not there yet; returns the final student's weights."""
@@ -74,6 +87,16 @@ class Dagger:
             if not self._student(index).is_file():
                 self._round(index)
         return self._student(self._settings.rounds)
+
+    def gather(self) -> Episodes:
+        """Goes through all rounds but fits nothing to the last one; returns all data."""
+        last = self._settings.rounds
+        for index in range(last):
+            if not self._student(index).is_file():
+                self._round(index)
+        if not self._data(last).is_file():
+            self._gather(last)
+        return storage.join(storage.load(self._data(index)) for index in range(last + 1))
 
     def _round(self, index: int) -> None:
         """Gathers what is missing, fits, and notes the figures."""
@@ -116,7 +139,7 @@ class Dagger:
         """Fits a student to all data so far, saves it and returns its loss."""
         s, final = self._settings, index == self._settings.rounds
         data = storage.join(storage.load(self._data(i)) for i in range(index + 1))
-        samples = make_samples(data, s, generator(s.seed, Stream.REPLAY, index))
+        samples = make_samples(data, s, generator(s.seed, Stream.REPLAY, index), self._traits)
         shape = policy_settings(s, storage.load(self._data(0)), self._camera, DT)
         steps, stage = (s.final_steps, "final student") if final else (s.round_steps, f"round {index}: fit")
         network, loss = fit(samples, shape, s, index, steps, lambda done, _: self._progress(stage, done, steps))
@@ -149,7 +172,7 @@ class Dagger:
             writer.writerow(vars(figures))
 
     def _data(self, index: int) -> Path:
-        return self._folder / f"round_{index}.npz"
+        return self._folder / data_file(index)
 
     def _student(self, index: int) -> Path:
         name = FINAL if index == self._settings.rounds else f"round_{index}.safetensors"

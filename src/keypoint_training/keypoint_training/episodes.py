@@ -21,6 +21,7 @@ class Episodes:
         visible: [F, N] bool, nothing in front.
         tool: [F, 2] float32, pixel of the tool's tip.
         joints: [F, D] float32 [rad], measured.
+        opening: [F] float32, the gripper as measured, driver's unit.
         targets: [F, T, D] float32 [rad], what the expert would do from there.
         gripper: [F, T] float32, the same for the gripper, driver's unit.
     """
@@ -31,6 +32,7 @@ class Episodes:
     visible: NDArray[np.bool_]
     tool: NDArray[np.float32]
     joints: NDArray[np.float32]
+    opening: NDArray[np.float32]
     targets: NDArray[np.float32]
     gripper: NDArray[np.float32]
 

@@ -34,6 +34,7 @@ def export_checkpoint(
     settings: TrainSettings,
     training: dict[str, Any],
     metrics: dict[str, Any],
+    method: str = METHOD,
 ) -> Card:
     """Writes weights, reference view and card; replaces a checkpoint that is there, and no other file.
 
@@ -45,6 +46,7 @@ def export_checkpoint(
         policy: trained.
         settings: of the run.
         training, metrics: for the card.
+        method: for the card.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("*.safetensors"), *folder.glob("*.png"), *folder.glob(CARD)):
@@ -56,7 +58,7 @@ def export_checkpoint(
     )
     card = Card(
         task=settings.task,
-        method=METHOD,
+        method=method,
         policy="keypoint_mlp",
         policy_settings=policy_settings,
         robot=settings.robot,

@@ -16,7 +16,7 @@ from keypoint_core.types import Intrinsics
 from keypoint_training.episodes import Episodes
 from keypoint_training.rng import Stream, generator, torch_seed
 from keypoint_training.settings import TrainSettings
-from keypoint_training.tracks import NoisyTracks
+from keypoint_training.tracks import NoisyTracks, Traits
 
 _MIN_JOINT_SCALE = 0.05  # a joint that hardly moves is not blown up beyond this [rad]
 _GRIPPER_TIME = 0.25  # the way that a gripper makes in this time counts as 1 [s]
@@ -29,6 +29,7 @@ class Samples:
     Attributes:
         pixels, flags: [F, K, N, 2] float32; flags are seen and visible.
         joints: [F, D] float32 [rad].
+        opening: [F] float32, the gripper as measured.
         targets: [F, T, D] float32 [rad].
         gripper: [F, T] float32.
         first: [F] int64, index of the first frame of the same episode.
@@ -37,9 +38,28 @@ class Samples:
     pixels: Tensor
     flags: Tensor
     joints: Tensor
+    opening: Tensor
     targets: Tensor
     gripper: Tensor
     first: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B histories as the network takes them, and what it should answer.
+
+    Attributes:
+        pixels, flags: [B, H, N, 2].
+        joints: [B, H, D] [rad].
+        opening: [B, H], the gripper as measured.
+        wanted: [B, T, D + 1] normalised targets.
+    """
+
+    pixels: Tensor
+    flags: Tensor
+    joints: Tensor
+    opening: Tensor
+    wanted: Tensor
 
 
 def policy_settings(
@@ -66,21 +86,24 @@ def policy_settings(
         gripper_centre=round(float(demonstrations.gripper.mean()), 4),
         gripper_scale=gripper.velocity * _GRIPPER_TIME if gripper else 1.0,
         robot=settings.robot,
+        gripper_input=network.gripper_input,
     )
 
 
-def make_samples(episodes: Episodes, settings: TrainSettings, rng: np.random.Generator) -> Samples:
-    """Runs the track noise over all episodes, `copies` times each."""
+def make_samples(
+    episodes: Episodes, settings: TrainSettings, rng: np.random.Generator, traits: Traits | None = None
+) -> Samples:
+    """Runs the track noise over all episodes, `copies` times each; traits as for NoisyTracks."""
     copies, points = settings.fit.copies, episodes.pixels.shape[1]
     pixels = np.empty((episodes.frames, copies, points, 2), dtype=np.float32)
     flags = np.empty_like(pixels)
     first = np.repeat(episodes.starts, episodes.lengths)
     for start, length in zip(episodes.starts, episodes.lengths, strict=True):
-        noisy = NoisyTracks(settings.noise, points, rng, copies)
+        noisy = NoisyTracks(settings.noise, points, rng, copies, traits=traits)
         for i in range(start, start + length):
             sample = noisy.step(episodes.pixels[i].astype(np.float64), episodes.visible[i], episodes.tool[i])
             pixels[i], flags[i, ..., 0], flags[i, ..., 1] = sample.pixels, sample.seen, sample.visible
-    arrays = (pixels, flags, episodes.joints, episodes.targets, episodes.gripper)
+    arrays = (pixels, flags, episodes.joints, episodes.opening, episodes.targets, episodes.gripper)
     return Samples(*(torch.from_numpy(array) for array in arrays), first)
 
 
@@ -104,14 +127,9 @@ def fit(
     options = settings.fit
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    weights = _row_weights(policy.horizon)
     tail: list[float] = []
     for step in range(steps):
-        pixels, flags, joints, wanted = _batch(samples, network, settings, rng)
-        errors = nn.functional.smooth_l1_loss(
-            network(pixels, flags, joints), wanted, reduction="none", beta=options.loss_knee
-        )
-        loss = (errors * weights).mean()
+        loss = imitation_loss(network, draw_batch(samples, network, settings, rng), options.loss_knee)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -130,10 +148,23 @@ def _row_weights(horizon: int) -> Tensor:
     return (weights / weights.mean())[:, None]
 
 
-def _batch(
-    samples: Samples, network: KeypointMlp, settings: TrainSettings, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Histories [B, H, ...] with frames left out as in deployment, and normalised targets [B, T, D + 1]."""
+def imitation_loss(network: KeypointMlp, batch: Batch, knee: float, mask: Tensor | None = None) -> Tensor:
+    """Smooth-L1 between what the network answers and the expert's targets.
+
+    Args:
+        network: the student.
+        batch: of its observations.
+        knee: of smooth-L1, in normalised units.
+        mask: [N] or [B, N], 1 for points that the network is shown; the others look as if they were never located.
+    """
+    flags = batch.flags if mask is None else batch.flags * torch.atleast_2d(mask)[:, None, :, None]
+    answer = network(batch.pixels, flags, batch.joints, batch.opening)
+    errors = nn.functional.smooth_l1_loss(answer, batch.wanted, reduction="none", beta=knee)
+    return (errors * _row_weights(network.settings.horizon)).mean()
+
+
+def draw_batch(samples: Samples, network: KeypointMlp, settings: TrainSettings, rng: np.random.Generator) -> Batch:
+    """Histories with frames left out as in deployment, and normalised targets."""
     frames, copies = samples.pixels.shape[:2]
     size = settings.fit.batch
     newest = rng.integers(frames, size=size)
@@ -144,4 +175,4 @@ def _batch(
     index = torch.from_numpy(np.maximum(newest[:, None] - np.cumsum(gaps, axis=1), samples.first[newest][:, None]))
     joints, row = samples.joints[index], torch.from_numpy(newest)
     wanted = network.normalise_targets(samples.targets[row], samples.gripper[row], joints[:, 0])
-    return samples.pixels[index, copy], samples.flags[index, copy], joints, wanted
+    return Batch(samples.pixels[index, copy], samples.flags[index, copy], joints, samples.opening[index], wanted)

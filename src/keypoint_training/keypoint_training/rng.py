@@ -20,6 +20,8 @@ class Stream(IntEnum):
     REPLAY = 104
     CONDITIONS = 105
     DESCRIPTORS = 106
+    CANDIDATES = 107
+    SELECTION = 108
 
 
 def generator(seed: int, stream: Stream, *more: int) -> np.random.Generator:

@@ -59,6 +59,7 @@ class FrameRecord:
     visible: NDArray[np.bool_]
     tool: Float64
     joints: Float64
+    opening: float
     label: ActionChunk
 
 
@@ -134,7 +135,7 @@ class Stage:
         if expert is None:
             return observation, None
         wanted = expert.act()
-        records.append(FrameRecord(pixels, visible, tool, state.position, wanted))
+        records.append(FrameRecord(pixels, visible, tool, state.position, state.gripper, wanted))
         return observation, wanted
 
     def tool_pixel(self) -> Float64:
@@ -169,6 +170,7 @@ def as_episodes(status: TaskStatus, records: list[FrameRecord]) -> Episodes:
         visible=np.array([record.visible for record in records], dtype=np.bool_),
         tool=np.array([record.tool for record in records], dtype=np.float32),
         joints=np.array([record.joints for record in records], dtype=np.float32),
+        opening=np.array([record.opening for record in records], dtype=np.float32),
         targets=np.array([record.label.positions for record in records], dtype=np.float32),
         gripper=np.array([record.label.gripper for record in records], dtype=np.float32),
     )

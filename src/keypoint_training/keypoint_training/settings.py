@@ -58,6 +58,7 @@ class NetworkSettings:
     Attributes:
         history, hidden, layers, action_scale: as in KeypointMlpSettings.
         pixel_scale: that counts as 1 [px]; about the spread of a keypoint over all poses.
+        gripper_input: as in KeypointMlpSettings.
     """
 
     history: int = 3
@@ -65,6 +66,7 @@ class NetworkSettings:
     layers: int = 3
     pixel_scale: float = 80.0
     action_scale: float = 0.05
+    gripper_input: bool = False
 
 
 @dataclass(frozen=True)

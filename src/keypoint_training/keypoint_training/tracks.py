@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from keypoint_core.errors import InputError
+
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -91,6 +93,28 @@ NO_NOISE = TrackNoise().scaled(0.0)
 
 
 @dataclass(frozen=True)
+class Traits:
+    """What tells points from one another.
+
+    Attributes:
+        bodies: [N] which body each is on; each body is located, and drifts, as a whole.
+        error: [N] px, of the deployed tracker there while it says that it sees the point (root mean square), at severity
+            1; None for none beyond the common noise.
+        lost: [N] part of the frames with the point in sight in which the tracker does not say so; it is as likely never
+            to be located. None for none beyond the common chance.
+    """
+
+    bodies: tuple[str, ...]
+    error: Array | None = None
+    lost: Array | None = None
+
+    def take(self, kept: NDArray[np.int64]) -> Traits:
+        """Those of some of the points."""
+        some = (None if values is None else values[kept] for values in (self.error, self.lost))
+        return Traits(tuple(self.bodies[i] for i in kept), *some)
+
+
+@dataclass(frozen=True)
 class TrackSample:
     """Tracks of one frame, for K realisations of the noise.
 
@@ -114,6 +138,7 @@ class NoisyTracks:
         rng: all randomness.
         copies: K.
         fixed_severity: for all copies; None draws one per copy, evenly from 0..1.
+        traits: of the points; None: all on one body, and alike.
     """
 
     def __init__(
@@ -123,8 +148,14 @@ class NoisyTracks:
         rng: np.random.Generator,
         copies: int = 1,
         fixed_severity: float | None = None,
+        traits: Traits | None = None,
     ) -> None:
         self._noise, self._rng = noise, rng
+        traits = traits or Traits(("",) * points)
+        if len(traits.bodies) != points:
+            raise InputError(f"{points} points need as many bodies, got {len(traits.bodies)}")
+        self._traits = traits
+        self._groups: NDArray[np.int64] = np.unique(traits.bodies, return_inverse=True)[1].astype(np.int64)
         severity = rng.uniform(0, 1, (copies, 1)) if fixed_severity is None else np.full((copies, 1), fixed_severity)
         self._severity: Array = severity
         self._shape = (copies, points, 2)
@@ -160,26 +191,43 @@ class NoisyTracks:
         wrong = self._chance(noise.outliers * level, n)[..., None]
         self._start_error += wrong * self._normal(self._shape) * noise.outlier_sigma
         luck = np.where(visible, self._rng.random(self._shape[:2]), -1.0)
-        luckiest = luck >= np.sort(luck, axis=1)[:, [-min(MIN_LOCATED, n)]]
-        self._seen = visible & (luckiest | (luck >= noise.missing * level))
+        rank = luck * self._hold()
+        luckiest = rank >= np.sort(rank, axis=1)[:, [-min(MIN_LOCATED, n)]]
+        self._seen = visible & (luckiest | (luck >= np.maximum(noise.missing * level, 1 - self._hold())))
         self._visible = self._seen.copy()
 
     def _similarity_error(self, pixels: Array) -> Array:
-        """[K, N, 2]: by how much a slightly wrong shift, rotation and size of the whole object move each point."""
-        noise, level, k = self._noise, self._severity, len(self._severity)
-        arms = pixels - pixels.mean(axis=0)
-        turn = self._normal((k, 1)) * noise.turn_sigma * level
-        stretch = self._normal((k, 1)) * noise.stretch_sigma * level
-        shift = self._normal((k, 1, 2)) * (noise.shift_sigma * level)[..., None]
+        """[K, N, 2]: by how much a slightly wrong shift, rotation and size of each whole body move its points."""
+        noise, level, (k, groups) = self._noise, self._severity, (len(self._severity), self._groups.max() + 1)
+        centres = np.stack([pixels[self._groups == group].mean(axis=0) for group in range(groups)])
+        arms = pixels - centres[self._groups]
+        turn = (self._normal((k, groups)) * noise.turn_sigma * level)[:, self._groups]
+        stretch = (self._normal((k, groups)) * noise.stretch_sigma * level)[:, self._groups]
+        shift = (self._normal((k, groups, 2)) * (noise.shift_sigma * level)[..., None])[:, self._groups]
         du = arms[:, 0] * stretch - arms[:, 1] * turn
         dv = arms[:, 0] * turn + arms[:, 1] * stretch
         return np.stack([du, dv], axis=-1) + shift
 
+    def _hold(self) -> Array:
+        """[K, N] in 0..1, how well the deployed tracker can be expected to hold each point."""
+        lost = self._traits.lost
+        return np.ones(self._shape[:2]) if lost is None else 1 - lost * self._severity
+
+    def _drift_sigma(self) -> Array:
+        """[K, N] of each point's own random walk [px per square root of a frame].
+
+        Its own error, of two axes together, is reached where drift and corrections balance.
+        """
+        noise, error = self._noise, self._traits.error
+        own = 0.0 if error is None else error**2 / 2 * noise.corrected
+        return np.broadcast_to(np.sqrt(noise.drift_sigma**2 + own) * self._severity, self._shape[:2])
+
     def _wander(self, pixels: Array, tool: Array) -> None:
         """Drift, kicks and the pull of the tool; visible points are put right now and then."""
         noise, level, (k, n, _) = self._noise, self._severity, self._shape
-        own = self._normal((k, n, 2)) * (noise.drift_sigma * level)[..., None]
-        shared = self._normal((k, 1, 2)) * (noise.shared_drift_sigma * level)[..., None]
+        own = self._normal((k, n, 2)) * self._drift_sigma()[..., None]
+        groups = self._groups.max() + 1
+        shared = (self._normal((k, groups, 2)) * (noise.shared_drift_sigma * level)[..., None])[:, self._groups]
         kicked = self._chance(noise.kick * level, n)[..., None]
         kicks = kicked * self._normal((k, n, 2)) * noise.kick_sigma
         near = np.linalg.norm(pixels - tool, axis=1) < noise.tool_reach

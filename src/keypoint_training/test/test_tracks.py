@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from keypoint_training.tracks import MIN_LOCATED, NO_NOISE, NoisyTracks, TrackNoise
+from keypoint_core.errors import InputError
+from keypoint_training.tracks import MIN_LOCATED, NO_NOISE, NoisyTracks, TrackNoise, Traits
 
 POINTS = np.stack(np.meshgrid(np.linspace(300, 360, 4), np.linspace(350, 400, 3)), axis=-1).reshape(-1, 2)
 CLEAR = np.ones(12, dtype=bool)
@@ -108,3 +109,45 @@ def test_a_near_tool_drags_points_along_while_they_are_flagged_visible():
 def test_severity_scales_the_errors():
     mild, severe = (np.abs(errors(run(TrackNoise(), frames=1, severity=level)[0])) for level in (0.2, 1.0))
     assert np.median(mild) < 0.4 * np.median(severe)
+
+
+TWO = ("plate",) * 6 + ("sushi",) * 6
+
+
+def test_each_body_is_located_as_a_whole_and_apart_from_others():
+    noise = only(shift_sigma=2.0)
+    tracks = NoisyTracks(noise, 12, np.random.default_rng(0), 2000, fixed_severity=1.0, traits=Traits(TWO))
+    error = errors(tracks.step(POINTS, CLEAR, FAR))
+    for body in (error[:, :6], error[:, 6:]):
+        np.testing.assert_allclose(body, np.broadcast_to(body[:, :1], body.shape), atol=1e-3)
+        assert body.std() == pytest.approx(2.0, rel=0.1)
+    assert abs(np.corrcoef(error[:, 0, 0], error[:, 6, 0])[0, 1]) < 0.1
+
+
+def test_a_turn_keeps_the_centre_of_each_body():
+    noise = only(turn_sigma=0.1)
+    tracks = NoisyTracks(noise, 12, np.random.default_rng(0), 200, fixed_severity=1.0, traits=Traits(TWO))
+    error = errors(tracks.step(POINTS, CLEAR, FAR))
+    np.testing.assert_allclose(error[:, :6].mean(axis=1), 0, atol=1e-3)
+    np.testing.assert_allclose(error[:, 6:].mean(axis=1), 0, atol=1e-3)
+
+
+def test_shared_drift_is_shared_within_a_body():
+    noise = only(shared_drift_sigma=1.0, corrected=0.0)
+    tracks = NoisyTracks(noise, 12, np.random.default_rng(0), 500, fixed_severity=1.0, traits=Traits(TWO))
+    error = [errors(tracks.step(POINTS, CLEAR, FAR)) for _ in range(5)][-1]
+    np.testing.assert_allclose(error[:, 0], error[:, 5], atol=1e-3)
+    assert abs(np.corrcoef(error[:, 0, 0], error[:, 6, 0])[0, 1]) < 0.15
+
+
+def test_points_of_one_named_body_are_as_without_a_name():
+    named = NoisyTracks(TrackNoise(), 12, np.random.default_rng(0), 5, traits=Traits(("clock",) * 12))
+    plain = NoisyTracks(TrackNoise(), 12, np.random.default_rng(0), 5)
+    for _ in range(5):
+        a, b = (tracks.step(POINTS, CLEAR, FAR) for tracks in (named, plain))
+        assert a.pixels.tobytes() == b.pixels.tobytes() and a.visible.tobytes() == b.visible.tobytes()
+
+
+def test_as_many_bodies_as_points_are_needed():
+    with pytest.raises(InputError, match="12 points need as many bodies, got 2"):
+        NoisyTracks(TrackNoise(), 12, np.random.default_rng(0), traits=Traits(("a", "b")))
