@@ -2,12 +2,20 @@ import numpy as np
 import pytest
 import torch
 
+from keypoint_sim.world import World
 from keypoint_training.settings import FitSettings, NetworkSettings, TrainSettings
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def world():
+    world = World()
+    yield world
+    world.close()
 
 
 @pytest.fixture(scope="session")

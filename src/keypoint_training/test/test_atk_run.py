@@ -8,7 +8,6 @@ import pytest
 
 from keypoint_core.checkpoint import load_checkpoint
 from keypoint_core.errors import InputError
-from keypoint_sim.world import World
 from keypoint_training import episodes as storage
 from keypoint_training.atk import run as run_module
 from keypoint_training.atk.candidates import choose_candidates
@@ -41,13 +40,6 @@ CHECKS = (Check(0, 0.25, 0.2, 0.1, 22.5, 24), Check(10, 0.3, 0.1, 0.1, 6.2, 6))
 
 def ignore(*_):
     pass
-
-
-@pytest.fixture(scope="module")
-def world():
-    world = World()
-    yield world
-    world.close()
 
 
 @pytest.fixture(scope="module")

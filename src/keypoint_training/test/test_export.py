@@ -10,18 +10,10 @@ from keypoint_core.errors import CheckpointError, InputError
 from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpPolicy, KeypointMlpSettings
 from keypoint_core.types import Frame, Observation, RobotState
 from keypoint_sim.truth import ReferenceView
-from keypoint_sim.world import World
 from keypoint_training.annotate import annotate
 from keypoint_training.export import camera_in_base, export_checkpoint
 from keypoint_training.rollout import as_keypoints
 from keypoint_training.tracks import NO_NOISE, NoisyTracks
-
-
-@pytest.fixture(scope="module")
-def world():
-    world = World()
-    yield world
-    world.close()
 
 
 @pytest.fixture(scope="module")

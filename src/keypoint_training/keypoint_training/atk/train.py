@@ -4,8 +4,8 @@
     python -m keypoint_training.atk.train --resume runs/20260101-120000-atk
 
 Little is rendered: the reference view, and a few episodes on which the deployed tracker shows which points it can hold.
-Nobody says what in the picture matters. The run folder keeps data, students, the
-mask, log and figures; it can be taken up again after a stop and ends in the same weights.
+Nobody says what in the picture matters. The run folder keeps data, students, the mask, log and figures; it can be taken up
+again after a stop and ends in the same weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keypoint_core.arms.description import robot_name
 from keypoint_core.checkpoint import checkpoint_of_robot, models_folder, save_card
-from keypoint_core.runs import git_revision, write_summary
+from keypoint_core.runs import git_revision
 from keypoint_core.tracking import TRACKERS
 from keypoint_sim.truth import ReferenceView
 from keypoint_sim.world import World
@@ -40,10 +38,17 @@ from keypoint_training.command import open_run, run_command
 from keypoint_training.crew import load_student
 from keypoint_training.dagger import LOG
 from keypoint_training.export import export_checkpoint
+from keypoint_training.policy_command import (
+    add_options,
+    changed_options,
+    command_line,
+    figures_table,
+    policy_parser,
+    write_figures,
+)
 from keypoint_training.progress import Bars
 from keypoint_training.rng import SCENES_PER_SEED, scene_seed
 from keypoint_training.tracks import Traits
-from keypoint_training.train import SCENES, figures_table
 
 METHOD = "atk"
 PICTURE = "selection.png"
@@ -98,7 +103,7 @@ def train(
     world.close()
     LOG.info("checkpoint: %s", checkpoint)
     seconds = round(time.perf_counter() - started, 1)
-    write_figures(folder, settings, figures, report, checkpoint, seconds)
+    write_figures(folder, settings, METHOD, figures, checkpoint, seconds, selection=report)
     return selection, figures
 
 
@@ -169,56 +174,17 @@ def selection_report(selection: Selection, candidates: Candidates, world: World)
 
 def training_command(settings: AtkSettings, scenes: int) -> str:
     """The command that makes these weights and figures."""
-    words = ["python -m keypoint_training.atk.train", f"--task {settings.task}", f"--seed {settings.seed}"]
-    words += _changed(settings, AtkSettings(), ("robot", *OPTIONS))
-    words += _changed(settings.selection, SelectionSettings(), SELECTION_OPTIONS)
-    if scenes != SCENES:
-        words.append(f"--scenes {scenes}")
-    return " ".join(words)
-
-
-def write_figures(
-    folder: Path,
-    settings: AtkSettings,
-    figures: dict[str, Any],
-    report: dict[str, Any],
-    checkpoint: Path,
-    seconds: float,
-) -> None:
-    """summary.json; its trials and successes are those of the middle grade of tracks."""
-    noisy = figures["noisy_tracks"]
-    write_summary(
-        folder,
-        seed=settings.seed,
-        task=settings.task,
-        robot=settings.robot,
-        method=METHOD,
-        condition="noisy_tracks",
-        mode="in_process",
-        trials=noisy["trials"],
-        successes=noisy["successes"],
-        grades=figures,
-        selection=report,
-        checkpoint=str(checkpoint),
-        wall_seconds=seconds,
-    )
+    options = changed_options(settings, AtkSettings(), ("robot", *OPTIONS))
+    options += changed_options(settings.selection, SelectionSettings(), SELECTION_OPTIONS)
+    return command_line("keypoint_training.atk.train", settings, options, scenes)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     default = AtkSettings()
-    parser = argparse.ArgumentParser(description="Choose a task's keypoints and train its policy in simulation.")
-    parser.add_argument("--task", default=default.task)
-    parser.add_argument("--robot", type=robot_name, default=default.robot)
-    parser.add_argument("--seed", type=int, default=default.seed)
-    for owner, table in ((default, OPTIONS), (default.selection, SELECTION_OPTIONS)):
-        for name, words in table.items():
-            value = getattr(owner, name)
-            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=words)
-    parser.add_argument("--workers", type=int, default=2, help="processes; the weights do not depend on it")
-    parser.add_argument("--scenes", type=int, default=SCENES, help="unseen scenes to evaluate on, per grade of tracks")
-    parser.add_argument("--output", type=Path, help="checkpoint folder (default: the task's and robot's)")
-    parser.add_argument("--resume", type=Path, help="run folder to go on with; its settings are used")
+    parser = policy_parser("Choose a task's keypoints and train its policy in simulation.", default)
+    add_options(parser, default, OPTIONS)
+    add_options(parser, default.selection, SELECTION_OPTIONS)
     return parser.parse_args(arguments)
 
 
@@ -245,12 +211,6 @@ def main() -> int:
         (LOG, logging.DEBUG),
         "python -m keypoint_training.atk.train --resume",
     )
-
-
-def _changed(settings: Any, default: Any, names: Iterable[str]) -> list[str]:
-    """The options among these names that differ from their defaults."""
-    changed = [name for name in names if getattr(settings, name) != getattr(default, name)]
-    return [f"--{name.replace('_', '-')} {getattr(settings, name)}" for name in changed]
 
 
 def _draw(path: Path, reference: ReferenceView, candidates: Candidates, selection: Selection) -> None:
