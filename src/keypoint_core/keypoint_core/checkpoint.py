@@ -130,10 +130,16 @@ def models_folder() -> Path:
     return Path(os.environ.get("KEYPOINT_MODELS_DIR", "models"))
 
 
-def checkpoint_of_robot(name: str, robot: str) -> str:
-    """A checkpoint's name for one robot: `<task>/<method>` for the default one, `<task>/<method>_<robot>` for others."""
+def checkpoint_of_robot(name: str, robot: str, seed: int = 0) -> str:
+    """A checkpoint's name: `<task>/<method>`, `_<robot>` behind it for others than the default, and `_seed<k>` but for 0.
+
+    Args:
+        name: `<task>/<method>`.
+        robot: name of the arm.
+        seed: of the training.
+    """
     robot = robot_name(robot)
-    return name if robot == DEFAULT_ROBOT else f"{name}_{robot}"
+    return name + (f"_{robot}" if robot != DEFAULT_ROBOT else "") + (f"_seed{seed}" if seed else "")
 
 
 def require_trained(name: str, task: str, robot: str, models: Path) -> None:

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
-import torch
 from rich.console import Console
 from rich.progress import track
 
@@ -26,14 +22,12 @@ from keypoint_core.arms.description import DEFAULT_ROBOT, load_arm, robot_name
 from keypoint_core.arms.parameters import ArmParameters, make_controller
 from keypoint_core.camera_monitor.monitor import MODES, CameraMonitor
 from keypoint_core.checkpoint import checkpoint_of_robot, load_checkpoint, models_folder, require_trained
-from keypoint_core.correspondence import CORRESPONDENCES
 from keypoint_core.errors import KeypointError
 from keypoint_core.geometry.view import training_view
 from keypoint_core.parameters import read_parameters
 from keypoint_core.pipeline import Pipeline
 from keypoint_core.runs import new_run_folder, write_summary
 from keypoint_core.statistics import percentiles_ms, wilson_interval
-from keypoint_core.tracking import TRACKERS
 from keypoint_sim.disturbances import DisturbanceSettings, parse_condition
 from keypoint_sim.disturbances.settings import add_folder_options
 from keypoint_sim.episode import Episode, run_episode
@@ -42,6 +36,8 @@ from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.world import World
 from keypoint_trials.config import config_folder
 from keypoint_trials.console import make_console
+from keypoint_trials.methods import make_perception, method_named
+from keypoint_trials.parallel import Workers, add_worker_options, in_order, quiet_threads
 
 SCENES = 10_000  # per seed; scenes of evaluation lie below a million, those of training above
 
@@ -52,7 +48,7 @@ class EvaluationRequest:
 
     Attributes:
         task, method: name the checkpoint `models/<task>/<method>`; that of another robot than the default ends in its
-            name.
+            name. The controls of `methods` deploy another method's checkpoint.
         condition: disturbances.
         robot: name of the arm and of its file in config/robots.
         correspondence, tracker: back ends.
@@ -63,6 +59,7 @@ class EvaluationRequest:
         reproject: whether the calibrated pose of the camera is known, so that keypoints are moved into the view of the
             training.
         camera_monitor: a mode of the camera monitor.
+        training_seed: of the checkpoint; those of other seeds than 0 end in it.
     """
 
     task: str
@@ -78,6 +75,13 @@ class EvaluationRequest:
     objects_dir: str = ""
     reproject: bool = True
     camera_monitor: str = "watch"
+    training_seed: int = 0
+
+    @property
+    def checkpoint(self) -> str:
+        """Name of the checkpoint."""
+        name = f"{self.task}/{method_named(self.method).checkpoint}"
+        return checkpoint_of_robot(name, self.robot, self.training_seed)
 
 
 @dataclass(frozen=True)
@@ -100,23 +104,22 @@ class Evaluator:
     """A world and a pipeline, made once per process."""
 
     def __init__(self, request: EvaluationRequest) -> None:
-        cv2.setNumThreads(1)
-        torch.set_num_threads(1)
-        name = checkpoint_of_robot(f"{request.task}/{request.method}", request.robot)
+        quiet_threads()
+        name = request.checkpoint
         require_trained(name, request.task, request.robot, models_folder())
         checkpoint = load_checkpoint(name)
         arm = load_arm(request.robot)
         checkpoint.require_joints(arm.joint_names)
-        self._request = request
+        self.request = request
         timing = Timing(frame_jitter=request.frame_jitter, frame_drop=request.frame_drop)
         disturbances = DisturbanceSettings(textures_dir=request.textures_dir, objects_dir=request.objects_dir)
         self._world = World(request.task, request.robot, timing, disturbances=disturbances)
         checkpoint.require_camera(self._world.camera.intrinsics)
         checkpoint.require_rate(self._world.timing.camera_rate)
         reference = checkpoint.reference()
+        sight = method_named(request.method).sight
         self._pipeline = Pipeline(
-            CORRESPONDENCES.create(request.correspondence, reference),
-            TRACKERS.create(request.tracker),
+            *make_perception(sight, request.correspondence, request.tracker, self._world, reference),
             checkpoint.load_policy(),
             training_view(checkpoint),
             CameraMonitor(request.camera_monitor),
@@ -126,7 +129,7 @@ class Evaluator:
 
     def episode(self, seed: int) -> Episode:
         """Runs the scene of one seed."""
-        request = self._request
+        request = self.request
         world, pipeline, controller = self._world, self._pipeline, self._controller
         return run_episode(
             world, pipeline, controller, seed, request.condition, request.latency, calibrated=request.reproject
@@ -151,30 +154,33 @@ class Evaluator:
             seconds=(time.perf_counter() - began) / frames,
         )
 
+    def close(self) -> None:
+        """Frees the renderer."""
+        self._world.close()
+
 
 _evaluator: Evaluator | None = None
 
 
-def _begin(request: EvaluationRequest) -> None:
+def evaluator_of(request: EvaluationRequest) -> Evaluator:
+    """The evaluator of a request; only the newest one is kept."""
     global _evaluator
-    _evaluator = Evaluator(request)
+    if _evaluator is None or _evaluator.request != request:
+        if _evaluator is not None:
+            _evaluator.close()
+        _evaluator = Evaluator(request)
+    return _evaluator
 
 
-def _run(seed: int) -> EpisodeResult:
-    if _evaluator is None:
-        raise RuntimeError("the worker was not initialised")
-    return _evaluator.run(seed)
+def run_scene(job: tuple[EvaluationRequest, int]) -> EpisodeResult:
+    """One episode, in whatever process."""
+    request, seed = job
+    return evaluator_of(request).run(seed)
 
 
-def evaluate(request: EvaluationRequest, seeds: list[int], workers: int) -> Iterator[EpisodeResult]:
-    """Yields the results in the order of the seeds; a result depends on its seed alone."""
-    if workers <= 1:
-        evaluator = Evaluator(request)
-        yield from (evaluator.run(seed) for seed in seeds)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _begin, (request,)) as pool:
-        yield from pool.imap(_run, seeds)
+def scenes(seed: int, n: int) -> list[int]:
+    """Seeds of n scenes that no training used."""
+    return [seed * SCENES + i for i in range(n)]
 
 
 def report(request: EvaluationRequest, results: list[EpisodeResult], folder: Path, seed: int, console: Console) -> None:
@@ -220,6 +226,7 @@ def main() -> None:
     parser.add_argument("--task", default="clock_button")
     parser.add_argument("--method", default="dagger")
     parser.add_argument("--condition", default="light", help="rp, rb, ro, light, or names joined by +")
+    parser.add_argument("--training-seed", type=int, default=0, help="of the checkpoint")
     parser.add_argument("--robot", type=robot_name, default=DEFAULT_ROBOT)
     parser.add_argument("--correspondence", default="descriptors")
     parser.add_argument("--tracker", default="hybrid")
@@ -235,7 +242,7 @@ def main() -> None:
     parser.add_argument("--camera-monitor", choices=MODES, default="watch", help="what is done about a moved camera")
     parser.add_argument("--n", type=int, default=100, help="scenes")
     parser.add_argument("--seed", type=int, default=0, help="chooses the scenes")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
+    add_worker_options(parser)
     add_folder_options(parser)
     args = parser.parse_args()
     request = EvaluationRequest(
@@ -252,13 +259,16 @@ def main() -> None:
         args.objects_dir,
         args.reproject,
         args.camera_monitor,
+        args.training_seed,
     )
-    seeds = [args.seed * SCENES + i for i in range(args.n)]
+    jobs = [(request, seed) for seed in scenes(args.seed, args.n)]
     console = make_console()
     try:
         parse_condition(args.condition)
-        Evaluator(request)  # what is wrong with the request shows here, before any process is started
-        results = list(track(evaluate(request, seeds, args.workers), "scenes", total=args.n, console=console))
+        Evaluator(request).close()  # what is wrong with the request shows here, before any process is started
+        results = list(
+            track(in_order(run_scene, jobs, Workers(args.workers, args.ray)), "scenes", total=args.n, console=console)
+        )
     except KeypointError as error:
         sys.exit(str(error))
     folder = new_run_folder(f"evaluate-{args.task}")

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import track
 
@@ -29,6 +26,7 @@ from keypoint_core.errors import CheckpointError, InputError, KeypointError, Mis
 from keypoint_core.registry import Registry
 from keypoint_core.runs import new_run_folder, runs_root
 from keypoint_core.tracking import TRACKERS
+from keypoint_trials.parallel import Workers, in_order
 from keypoint_trials.quality.episodes import EpisodeRequest, EpisodeSettings, load_episode
 from keypoint_trials.quality.record import Studio, default_folder, known_conditions, known_tasks, make_requests
 from keypoint_trials.quality.runner import Measured, follow, from_json, measure, to_json
@@ -111,12 +109,6 @@ def write(path: Path, text: str) -> None:
 _studio: Studio | None = None
 
 
-def quiet_threads() -> None:
-    """One thread per process: results and times then do not depend on how many processors there are."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-
 def run(job: Job) -> list[Measured]:
     """Measures what is missing of one job."""
     global _studio
@@ -141,17 +133,8 @@ def run_all(work: Callable[[J], list[R]], jobs: list[J], workers: int, title: st
         title: of the progress bar.
         console: to show it on.
     """
-    shown = track(_each(work, jobs, workers), title, total=len(jobs), console=console)
+    shown = track(in_order(work, jobs, Workers(workers)), title, total=len(jobs), console=console)
     return [result for results in shown for result in results]
-
-
-def _each(work: Callable[[J], list[R]], jobs: list[J], workers: int) -> Iterator[list[R]]:
-    if workers <= 1:
-        quiet_threads()
-        yield from map(work, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers, quiet_threads) as pool:
-        yield from pool.imap(work, jobs)
 
 
 def parse() -> argparse.Namespace:

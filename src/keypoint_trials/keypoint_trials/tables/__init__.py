@@ -1,0 +1,1 @@
+"""The paper's tables with this stack's own figures beside them: `make tables`."""
