@@ -14,7 +14,7 @@ quoted = $(if $($(1)),--$(2)="$($(1))")
 given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-atk train-descriptors tables transfer track-quality bench experts gallery track locate
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-atk train-baseline train-descriptors tables transfer track-quality bench experts gallery track locate
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -54,6 +54,10 @@ train: setup ## train the policy of TASK for ROBOT (SEED; ARGS="--resume runs/..
 
 train-atk: setup ## choose TASK's keypoints among 256 candidates and train its policy on them (ROBOT, SEED; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.atk.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
+
+train-baseline: setup ## train what ATK is compared with (TASK, METHOD=full_set|random_select|heuristic, ROBOT, SEED)
+	@$(RUN) python -m keypoint_training.atk.baselines --task $(TASK) $(call option,METHOD,method) \
+	  $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
 
 train-descriptors: setup ## train the dense descriptors (STEPS, MINUTES, SEED, CACHE, DEVICE; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.descriptors.train $(call option,STEPS,steps) \

@@ -145,3 +145,10 @@ def test_every_simulated_task_has_its_configuration():
     from keypoint_sim.tasks import TASKS
 
     assert {path.stem for path in REPOSITORY.glob("config/tasks/*.yaml")} == set(TASKS)
+
+
+def test_what_can_be_trained_can_be_compared():
+    from keypoint_training.atk.baselines import METHODS as BASELINES
+    from keypoint_trials.methods import METHODS
+
+    assert {"atk", *BASELINES} <= {method.checkpoint for method in METHODS}

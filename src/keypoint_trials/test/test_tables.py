@@ -143,7 +143,11 @@ def test_page_and_csv_say_what_was_measured(tmp_path, scores):
     transfer = {"clock_button": Transfer(50, 2, 0.93, 0.71, 2.0)}
     write_page(tmp_path / "tables.html", "words & more", shown, tasks, scores, transfer, {})
     text = (tmp_path / "tables.html").read_text()
-    assert "<b>.95</b><small>.76 to .99, n=20</small>" in text and "paper .97" in text and "words &amp; more" in text
+    assert (
+        "<b>.95</b><small>.76 to .99</small><small>n = 20</small>" in text
+        and "paper .97" in text
+        and "words &amp; more" in text
+    )
     assert "<b>0.71</b>" in text and "paper 2.79" in text and "1 not located" in text and "<too dark>" not in text
     write_csv(tmp_path / "tables.csv", shown, tasks, scores)
     with (tmp_path / "tables.csv").open() as file:

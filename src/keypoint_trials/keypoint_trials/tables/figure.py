@@ -19,7 +19,7 @@ from keypoint_trials.tables.published import SIMULATION, TASKS
 
 PALETTE = ("#228833", "#aa3377", "#ee6677", "#ccbb44", "#4477aa", "#66ccee", "#bbbbbb", "#7a5195", "#444444")
 COLORS = {method.name: PALETTE[i % len(PALETTE)] for i, method in enumerate(METHODS)}
-PANEL = 2.6  # height [in]
+PANEL = 2.9  # height [in]
 
 
 def write_figure(path: Path, words: str, layouts: Sequence[Layout], tasks: Sequence[str], scores: Scores) -> None:
@@ -42,16 +42,17 @@ def write_figure(path: Path, words: str, layouts: Sequence[Layout], tasks: Seque
         len(tasks),
         left=0.045,
         right=1 - 1.9 / (2.2 + 3.4 * len(tasks)),
-        top=1 - 1.05 / height,
-        bottom=0.45 / height,
-        hspace=0.42,
+        top=1 - 1.3 / height,
+        bottom=0.55 / height,
+        hspace=0.62,
         wspace=0.1,
     )
     for row, layout in enumerate(layouts):
         for column, task in enumerate(tasks):
             axes = figure.add_subplot(grid[row, column])
             _panel(axes, layout, task, scores)
-            axes.set_title(TASKS.get(task, task), fontsize=10.5, color=INK, loc="left")
+            heading = f"{layout.heading}\n" if column == 0 else "\n"
+            axes.set_title(heading + TASKS.get(task, task), fontsize=10.5, color=INK, loc="left")
             if column:
                 axes.set_yticklabels([])
         _legend(axes, layout)
@@ -72,7 +73,7 @@ def _panel(axes: Axes, layout: Layout, task: str, scores: Scores) -> None:
                 low, high = one.interval
                 axes.plot([x, x], [low, high], color=color, lw=1.5)
                 axes.plot(x, one.rate, "o", color=color, ms=6)
-    axes.set_xticks(range(len(layout.conditions)), list(layout.conditions.values()), fontsize=9)
+    axes.set_xticks(range(len(layout.conditions)), _headings(layout), fontsize=9)
     axes.set_ylim(-0.04, 1.04)
     axes.set_xlim(-0.5, len(layout.conditions) - 0.5)
     axes.tick_params(colors=GREY, length=0, labelsize=9)
@@ -80,6 +81,10 @@ def _panel(axes: Axes, layout: Layout, task: str, scores: Scores) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(LINE)
+
+
+def _headings(layout: Layout) -> list[str]:
+    return [title.replace(", ", ",\n") for title in layout.conditions.values()]
 
 
 def _legend(axes: Axes, layout: Layout) -> None:

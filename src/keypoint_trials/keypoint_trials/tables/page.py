@@ -34,10 +34,10 @@ body { font: 15px/1.45 system-ui, sans-serif; color: #1b1f29; margin: 2.5em auto
 h1 { font-size: 1.5em; margin-bottom: .2em } h2 { font-size: 1.1em; margin: 2em 0 .5em }
 p, figcaption { color: #6b7486; max-width: 62em }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th { font-weight: 600; padding: .3em .7em; text-align: center } tbody th { text-align: left; white-space: nowrap }
-td { padding: .35em .6em; text-align: center; border: 2px solid #fff; min-width: 4.6em }
-td b { font-size: 1.05em } small { color: #4c5566; display: block } td.none { color: #a4acba }
-.first { border-left: 1.2em solid #fff } figure { display: inline-block; margin: 0 1em 1em 0 } img { width: 460px }
+th { font-weight: 600; padding: .3em .3em; text-align: center; font-size: .93em } tbody th { text-align: left; width: 9em; line-height: 1.25 }
+td { padding: .3em .35em; text-align: center; border: 2px solid #fff; min-width: 3.9em }
+td b { font-size: 1.05em } small { color: #4c5566; display: block; font-size: .78em; white-space: nowrap } td.none { color: #a4acba }
+.first { border-left: .8em solid #fff } figure { display: inline-block; margin: 0 1em 1em 0 } img { width: 460px }
 </style></head><body>
 <h1>{{ title }}</h1>
 <p>{{ words }}</p>
@@ -49,7 +49,8 @@ td b { font-size: 1.05em } small { color: #4c5566; display: block } td.none { co
 {%- endfor %}{% endfor %}</tr></thead><tbody>
 {% for row in table.rows %}<tr><th>{{ row.title }}</th>
 {% for cell in row.cells %}<td class="{{ cell.css }}" style="background: {{ cell.color }}" title="{{ cell.hint }}">
-{%- if cell.ours %}<b>{{ cell.ours }}</b><small>{{ cell.detail }}</small>{% else %}&ndash;{% endif %}
+{%- if cell.ours %}<b>{{ cell.ours }}</b><small>{{ cell.detail }}</small>
+{%- if cell.n %}<small>n = {{ cell.n }}</small>{% endif %}{% else %}&ndash;{% endif %}
 {%- if cell.paper %}<small>paper {{ cell.paper }}</small>{% endif %}</td>
 {% endfor %}</tr>
 {% endfor %}</tbody></table></div>
@@ -178,17 +179,21 @@ def _cell(one: Score | None, paper: float, first: bool) -> dict[str, str]:
         return {
             "ours": "",
             "detail": "",
+            "n": "",
             "paper": rate_text(paper),
             "color": "#f4f6f9",
             "css": f"{css} none",
             "hint": "not measured",
         }
     low, high = one.interval
-    detail = f"{rate_text(low)} to {rate_text(high)}, n={sum(one.trials)}"
-    hint = ", ".join(f"{count} {name}" for name, count in one.failures.items()) or "no failures"
+    detail = f"{rate_text(low)} to {rate_text(high)}"
+    hint = f"{sum(one.successes)} of {sum(one.trials)}; " + (
+        ", ".join(f"{count} {name}" for name, count in one.failures.items()) or "no failures"
+    )
     return {
         "ours": rate_text(one.rate),
         "detail": detail,
+        "n": str(sum(one.trials)),
         "paper": rate_text(paper),
         "color": _tint(one.rate),
         "css": css,
@@ -206,7 +211,15 @@ def _transfer_table(tasks: Sequence[str], transfer: Mapping[str, Transfer]) -> d
             paper = f"{theirs[task]:.2f}" if task in theirs else ""
             css = "first" if one else "first none"
             made.append(
-                {"ours": ours, "detail": detail, "paper": paper, "color": "#f4f6f9", "css": css, "hint": detail}
+                {
+                    "ours": ours,
+                    "detail": detail,
+                    "n": "",
+                    "paper": paper,
+                    "color": "#f4f6f9",
+                    "css": css,
+                    "hint": detail,
+                }
             )
         return made
 
