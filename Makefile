@@ -14,7 +14,7 @@ quoted = $(if $($(1)),--$(2)="$($(1))")
 given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-atk train-baseline train-descriptors tables transfer track-quality bench experts gallery track locate
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-atk train-baseline train-pictures train-descriptors tables transfer track-quality bench experts gallery track locate
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -57,6 +57,10 @@ train-atk: setup ## choose TASK's keypoints among 256 candidates and train its p
 
 train-baseline: setup ## train what ATK is compared with (TASK, METHOD=full_set|random_select|heuristic, ROBOT, SEED)
 	@$(RUN) python -m keypoint_training.atk.baselines --task $(TASK) $(call option,METHOD,method) \
+	  $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
+
+train-pictures: setup ## train a policy that looks at pictures instead (TASK, MODALITY=rgb|depth|point_cloud, ROBOT, SEED)
+	@$(RUN) python -m keypoint_training.pictures.train --task $(TASK) $(call option,MODALITY,modality) \
 	  $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
 
 train-descriptors: setup ## train the dense descriptors (STEPS, MINUTES, SEED, CACHE, DEVICE; ARGS="--resume runs/...")

@@ -87,7 +87,7 @@ class Checkpoint:
             depth=metres.astype(np.float32),
             intrinsics=self.card.intrinsics,
             ids=np.array(self.card.keypoint_ids, dtype=np.int32),
-            pixels=np.array(self.card.keypoint_pixels, dtype=np.float32),
+            pixels=np.array(self.card.keypoint_pixels, dtype=np.float32).reshape(-1, 2),
         )
 
     def load_policy(self) -> Policy:

@@ -161,10 +161,17 @@ class RobotState:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a policy sees: keypoints and the robot's state at the exposure of their frame."""
+    """What a policy sees, at the exposure of one frame.
+
+    Attributes:
+        keypoints: in that frame.
+        state: of the robot.
+        frame: itself, for policies that look at pictures; None in the graph, whose policies see keypoints alone.
+    """
 
     keypoints: Keypoints
     state: RobotState
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True)

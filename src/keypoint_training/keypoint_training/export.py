@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keypoint_core.checkpoint import CARD, WEIGHTS, Card, save_card, save_reference
+from keypoint_core.policies.image_mlp import ImageMlpPolicy
 from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
 from keypoint_core.types import Float32, Float64
 from keypoint_sim.truth import ReferenceView
@@ -30,7 +31,7 @@ def export_checkpoint(
     world: World,
     reference: ReferenceView,
     pixels: Float32,
-    policy: KeypointMlpPolicy,
+    policy: KeypointMlpPolicy | ImageMlpPolicy,
     settings: TrainSettings,
     training: dict[str, Any],
     metrics: dict[str, Any],
@@ -42,7 +43,7 @@ def export_checkpoint(
         folder: of the checkpoint.
         world: whose camera and arm it is for.
         reference: view that the keypoints were chosen on.
-        pixels: [N, 2] keypoints in it.
+        pixels: [N, 2] keypoints in it; none for policies that look at pictures.
         policy: trained.
         settings: of the run.
         training, metrics: for the card.
@@ -59,7 +60,7 @@ def export_checkpoint(
     card = Card(
         task=settings.task,
         method=method,
-        policy="keypoint_mlp",
+        policy="keypoint_mlp" if isinstance(policy, KeypointMlpPolicy) else "image_mlp",
         policy_settings=policy_settings,
         robot=settings.robot,
         joints=world.arm.joint_names,

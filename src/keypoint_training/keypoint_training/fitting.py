@@ -159,8 +159,13 @@ def imitation_loss(network: KeypointMlp, batch: Batch, knee: float, mask: Tensor
     """
     flags = batch.flags if mask is None else batch.flags * torch.atleast_2d(mask)[:, None, :, None]
     answer = network(batch.pixels, flags, batch.joints, batch.opening)
-    errors = nn.functional.smooth_l1_loss(answer, batch.wanted, reduction="none", beta=knee)
-    return (errors * _row_weights(network.settings.horizon)).mean()
+    return action_loss(answer, batch.wanted, knee)
+
+
+def action_loss(answer: Tensor, wanted: Tensor, knee: float) -> Tensor:
+    """Smooth-L1 between chunks [B, T, D + 1] of normalised targets; near targets count more than far ones."""
+    errors = nn.functional.smooth_l1_loss(answer, wanted, reduction="none", beta=knee)
+    return (errors * _row_weights(answer.shape[1])).mean()
 
 
 def draw_batch(samples: Samples, network: KeypointMlp, settings: TrainSettings, rng: np.random.Generator) -> Batch:

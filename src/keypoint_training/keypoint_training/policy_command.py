@@ -15,14 +15,17 @@ from keypoint_core.runs import write_summary
 SCENES = 200  # to evaluate on, per grade of tracks
 
 
-def policy_parser(description: str, default: Any) -> argparse.ArgumentParser:
-    """The options of every policy's training; `default` are its settings."""
+def policy_parser(description: str, default: Any, scenes: bool = True) -> argparse.ArgumentParser:
+    """The options of every policy's training; `default` are its settings, `scenes` whether it evaluates unseen ones."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--task", default=default.task)
     parser.add_argument("--robot", type=robot_name, default=default.robot)
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--workers", type=int, default=2, help="processes; the weights do not depend on it")
-    parser.add_argument("--scenes", type=int, default=SCENES, help="unseen scenes to evaluate on, per grade of tracks")
+    if scenes:
+        parser.add_argument(
+            "--scenes", type=int, default=SCENES, help="unseen scenes to evaluate on, per grade of tracks"
+        )
     parser.add_argument("--output", type=Path, help="checkpoint folder (default: the task's and robot's)")
     parser.add_argument("--resume", type=Path, help="run folder to go on with; its settings are used")
     return parser
@@ -41,7 +44,7 @@ def changed_options(settings: Any, default: Any, names: Iterable[str]) -> list[s
     return [f"--{name.replace('_', '-')} {getattr(settings, name)}" for name in changed]
 
 
-def command_line(module: str, settings: Any, options: Iterable[str], scenes: int) -> str:
+def command_line(module: str, settings: Any, options: Iterable[str], scenes: int = SCENES) -> str:
     """The command that makes a run's weights and figures."""
     words = [f"python -m {module}", f"--task {settings.task}", f"--seed {settings.seed}", *options]
     return " ".join(words if scenes == SCENES else [*words, f"--scenes {scenes}"])

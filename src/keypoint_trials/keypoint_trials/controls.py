@@ -1,4 +1,4 @@
-"""What perception is compared with: keypoints that are never tracked, and keypoints that are known exactly."""
+"""What perception is compared with: keypoints that are never tracked or known exactly, and pictures without keypoints."""
 
 from __future__ import annotations
 
@@ -9,8 +9,18 @@ from numpy.typing import ArrayLike
 
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.errors import CorrespondenceError, TrackingError
+from keypoint_core.protocols import Policy
 from keypoint_core.tracking.tracks import checked_ids, checked_pixels, new_ids, rows_without
-from keypoint_core.types import Float32, Frame, Keypoints, KeypointStatus
+from keypoint_core.types import (
+    ActionChunk,
+    Float32,
+    Float64,
+    Frame,
+    Keypoints,
+    KeypointStatus,
+    Observation,
+    RobotState,
+)
 from keypoint_sim.world import World
 
 
@@ -102,6 +112,28 @@ class ExactTracker(FrozenTracker):
         pixels = np.where(visible[:, None], now.pixels[rows], held.pixels)
         self._held = _seen(frame.stamp, held.ids, pixels, visible)
         return self._held
+
+
+class PicturePipeline:
+    """In the place of `Pipeline` for policies that look at pictures: nothing is located or tracked."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._frame: Frame | None = None
+
+    def start(self, frame: Frame, camera_pose: Float64 | None = None) -> Keypoints:
+        """Begins anew; there are no keypoints."""
+        self._policy.reset()
+        return self.track(frame)
+
+    def track(self, frame: Frame) -> Keypoints:
+        """Keeps the frame to be acted on."""
+        self._frame = frame
+        return _seen(frame.stamp, np.empty(0, np.int32), np.empty((0, 2), np.float32))
+
+    def act(self, keypoints: Keypoints, state: RobotState) -> ActionChunk:
+        """The action chunk for the newest frame."""
+        return self._policy.act(Observation(keypoints, state, self._frame))
 
 
 def _seen(stamp: int, ids: ArrayLike, pixels: Float32, visible: ArrayLike | None = None) -> Keypoints:

@@ -21,7 +21,7 @@ from rich.progress import track
 from keypoint_core.arms.description import DEFAULT_ROBOT, load_arm, robot_name
 from keypoint_core.arms.parameters import ArmParameters, make_controller
 from keypoint_core.camera_monitor.monitor import MODES, CameraMonitor
-from keypoint_core.checkpoint import checkpoint_of_robot, load_checkpoint, models_folder, require_trained
+from keypoint_core.checkpoint import Checkpoint, checkpoint_of_robot, load_checkpoint, models_folder, require_trained
 from keypoint_core.errors import KeypointError
 from keypoint_core.geometry.view import training_view
 from keypoint_core.parameters import read_parameters
@@ -36,7 +36,8 @@ from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.world import World
 from keypoint_trials.config import config_folder
 from keypoint_trials.console import make_console
-from keypoint_trials.methods import make_perception, method_named
+from keypoint_trials.controls import PicturePipeline
+from keypoint_trials.methods import PICTURE, make_perception, method_named
 from keypoint_trials.parallel import Workers, add_worker_options, in_order, quiet_threads
 
 SCENES = 10_000  # per seed; scenes of evaluation lie below a million, those of training above
@@ -116,16 +117,22 @@ class Evaluator:
         self._world = World(request.task, request.robot, timing, disturbances=disturbances)
         checkpoint.require_camera(self._world.camera.intrinsics)
         checkpoint.require_rate(self._world.timing.camera_rate)
+        self._pipeline = self._make_pipeline(checkpoint)
+        parameters = read_parameters(ArmParameters, config_folder() / "robots" / f"{request.robot}.yaml", "arm")
+        self._controller = make_controller(arm, parameters)
+
+    def _make_pipeline(self, checkpoint: Checkpoint) -> Pipeline | PicturePipeline:
+        """Perception and policy of the method."""
+        request, sight = self.request, method_named(self.request.method).sight
+        if sight == PICTURE:
+            return PicturePipeline(checkpoint.load_policy())
         reference = checkpoint.reference()
-        sight = method_named(request.method).sight
-        self._pipeline = Pipeline(
+        return Pipeline(
             *make_perception(sight, request.correspondence, request.tracker, self._world, reference),
             checkpoint.load_policy(),
             training_view(checkpoint),
             CameraMonitor(request.camera_monitor),
         )
-        parameters = read_parameters(ArmParameters, config_folder() / "robots" / f"{request.robot}.yaml", "arm")
-        self._controller = make_controller(arm, parameters)
 
     def episode(self, seed: int) -> Episode:
         """Runs the scene of one seed."""

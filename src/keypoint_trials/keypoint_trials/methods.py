@@ -12,7 +12,7 @@ from keypoint_core.tracking import TRACKERS
 from keypoint_sim.world import World
 from keypoint_trials.controls import ExactCorrespondence, ExactTracker, FrozenTracker, Truth
 
-DEPLOYED, FROZEN, EXACT = "deployed", "frozen", "exact"
+DEPLOYED, FROZEN, EXACT, PICTURE = "deployed", "frozen", "exact", "picture"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Method:
         name: as commands take it.
         title: as tables show it.
         checkpoint: name below `models/<task>`.
-        sight: DEPLOYED: correspondence and tracker; FROZEN: correspondence alone, once; EXACT: the simulation's truth.
+        sight: DEPLOYED: correspondence and tracker; FROZEN: correspondence alone, once; EXACT: the simulation's truth;
+            PICTURE: the picture itself, without keypoints.
     """
 
     name: str
@@ -37,9 +38,9 @@ METHODS = (
     Method("full_set", "FullSet", "full_set"),
     Method("random_select", "RandomSelect", "random_select"),
     Method("heuristic", "points spread on the object", "heuristic"),
-    Method("rgb", "RGB", "rgb"),
-    Method("depth", "Depth", "depth"),
-    Method("point_cloud", "Pointcloud", "point_cloud"),
+    Method("rgb", "RGB", "rgb", PICTURE),
+    Method("depth", "Depth", "depth", PICTURE),
+    Method("point_cloud", "Pointcloud", "point_cloud", PICTURE),
     Method("frozen_first_frame", "ATK, located once, not tracked", "atk", FROZEN),
     Method("exact_tracks", "ATK, exact tracks (privileged)", "atk", EXACT),
 )
@@ -56,7 +57,7 @@ def make_perception(
     """What a method sees through.
 
     Args:
-        sight: of the method.
+        sight: of the method, not PICTURE.
         correspondence, tracker: back ends.
         world: that is looked at; what is deployed is not told of it.
         reference: with the keypoints.

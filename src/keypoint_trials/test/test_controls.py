@@ -7,8 +7,9 @@ import pytest
 
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.errors import InputError, TrackingError
+from keypoint_core.types import Frame
 from keypoint_sim.world import World
-from keypoint_trials.controls import ExactCorrespondence, ExactTracker, FrozenTracker, Truth
+from keypoint_trials.controls import ExactCorrespondence, ExactTracker, FrozenTracker, PicturePipeline, Truth
 from keypoint_trials.methods import DEPLOYED, EXACT, FROZEN, METHODS, make_perception, method_named
 from keypoint_trials.quality.points import pick_points
 
@@ -83,7 +84,25 @@ def test_each_method_sees_through_what_it_says(world, reference):
     assert method_named("dagger").checkpoint == "dagger" and method_named("dagger").sight == DEPLOYED
 
 
-def reference_frame(reference):
-    from keypoint_core.types import Frame
-
+def reference_frame(reference) -> Frame:
     return Frame(7, reference.color, reference.depth, reference.intrinsics)
+
+
+def test_a_policy_of_pictures_gets_each_frame_and_no_keypoints(reference):
+    class Watching:
+        def __init__(self):
+            self.seen, self.resets = [], 0
+
+        def reset(self):
+            self.resets += 1
+
+        def act(self, observation):
+            self.seen.append((observation.frame.stamp, len(observation.keypoints), observation.state))
+            return "chunk"
+
+    policy = Watching()
+    pipeline, frame = PicturePipeline(policy), reference_frame(reference)
+    keypoints = pipeline.start(frame)
+    assert pipeline.act(keypoints, "state") == "chunk"
+    pipeline.act(pipeline.track(replace(frame, stamp=8)), "later")
+    assert policy.seen == [(7, 0, "state"), (8, 0, "later")] and policy.resets == 1

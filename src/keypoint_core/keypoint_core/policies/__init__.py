@@ -2,4 +2,10 @@
 
 from keypoint_core.registry import Registry
 
-POLICIES = Registry("policy", {"keypoint_mlp": "keypoint_core.policies.keypoint_mlp:KeypointMlpPolicy"})
+POLICIES = Registry(
+    "policy",
+    {
+        "keypoint_mlp": "keypoint_core.policies.keypoint_mlp:KeypointMlpPolicy",
+        "image_mlp": "keypoint_core.policies.image_mlp:ImageMlpPolicy",
+    },
+)
