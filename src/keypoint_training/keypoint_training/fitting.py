@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -105,6 +105,23 @@ def make_samples(
             pixels[i], flags[i, ..., 0], flags[i, ..., 1] = sample.pixels, sample.seen, sample.visible
     arrays = (pixels, flags, episodes.joints, episodes.opening, episodes.targets, episodes.gripper)
     return Samples(*(torch.from_numpy(array) for array in arrays), first)
+
+
+def recorded_samples(episodes: Episodes, copies: int) -> Samples:
+    """Episodes whose pixels and visible are tracks already, as many times as others have realisations of the noise."""
+    first = np.repeat(episodes.starts, episodes.lengths)
+    seen = np.concatenate([np.logical_or.accumulate(part) for part in np.split(episodes.visible, episodes.starts[1:])])
+    flags = np.stack([seen, episodes.visible], axis=-1).astype(np.float32)
+    tracks = (np.repeat(array[:, None], copies, axis=1) for array in (episodes.pixels, flags))
+    arrays = (*tracks, episodes.joints, episodes.opening, episodes.targets, episodes.gripper)
+    return Samples(*(torch.from_numpy(array) for array in arrays), first)
+
+
+def join_samples(one: Samples, other: Samples) -> Samples:
+    """Both, of equally many points and realisations."""
+    names = [field.name for field in fields(Samples) if field.name != "first"]
+    joined = {name: torch.cat([getattr(one, name), getattr(other, name)]) for name in names}
+    return Samples(**joined, first=np.concatenate([one.first, other.first + len(one.first)]))
 
 
 def fit(

@@ -13,9 +13,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from keypoint_core.arms.controller import ArmController
 from keypoint_core.arms.description import load_arm
 from keypoint_core.arms.parameters import ArmParameters, make_controller
-from keypoint_core.types import SECOND, ActionChunk, ArmMode, Float64, Keypoints, KeypointStatus, Observation
+from keypoint_core.types import SECOND, ActionChunk, ArmMode, Float32, Float64, Keypoints, KeypointStatus, Observation
 from keypoint_sim.experts import Expert
 from keypoint_sim.tasks.base import Outcome, TaskStatus
 from keypoint_sim.truth import SurfacePoints
@@ -55,7 +56,7 @@ class Conditions:
 class FrameRecord:
     """One frame of an episode; see `Episodes`."""
 
-    pixels: Float64
+    pixels: Float64 | Float32
     visible: NDArray[np.bool_]
     tool: Float64
     joints: Float64
@@ -75,14 +76,7 @@ class Stage:
     def __init__(self, world: World, pixels: Float64, settings: RolloutSettings) -> None:
         self.world = world
         self.points: SurfacePoints = world.attach(np.asarray(pixels, dtype=np.float64))
-        self._arm = load_arm(world.robot.name)
-        self._parameters = ArmParameters(
-            robot=world.robot.name,
-            control_rate=SECOND / world.timing.control_period,
-            workspace=settings.workspace,
-            max_age=settings.max_age,
-            tracking_error=settings.tracking_error,
-        )
+        self._settings = settings
         self._site = int(world.model.site(world.robot.tcp_site).id)
 
     def run(
@@ -102,7 +96,7 @@ class Stage:
             rng: draws latencies and dropped frames.
             label: whether the expert labels every frame; records are only made then.
         """
-        world, controller = self.world, make_controller(self._arm, self._parameters)
+        world, controller = self.world, make_arm_controller(self.world, self._settings)
         world.reset(conditions.scene)
         controller.engage(COMMANDER, now=world.stamp)
         expert = world.expert() if label else None
@@ -144,6 +138,18 @@ class Stage:
         camera = world.camera_pose
         x, y, z = (world.data.site_xpos[self._site] - camera[:3, 3]) @ camera[:3, :3]
         return np.array([k.fx * x / z + k.cx, k.fy * y / z + k.cy])
+
+
+def make_arm_controller(world: World, settings: RolloutSettings) -> ArmController:
+    """The controller, with its safety gate, of a world's arm."""
+    parameters = ArmParameters(
+        robot=world.robot.name,
+        control_rate=SECOND / world.timing.control_period,
+        workspace=settings.workspace,
+        max_age=settings.max_age,
+        tracking_error=settings.tracking_error,
+    )
+    return make_controller(load_arm(world.robot.name), parameters)
 
 
 def as_keypoints(sample: TrackSample, stamp: int) -> Keypoints:

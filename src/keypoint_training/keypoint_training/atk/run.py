@@ -4,6 +4,7 @@
     full/            data and students of FullSet's DAgger
     selection.npz    the mask; selection.csv: how it came about
     student/         data and students of the kept points' DAgger
+    rendered/        data of the student on rendered frames, and the one fitted to them as well
 
 Each stage leaves its files when it is done; a run that is taken up again goes on behind the last of them.
 """
@@ -20,18 +21,20 @@ from typing import Any
 
 import numpy as np
 
+from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
 from keypoint_core.types import Float32, Intrinsics
 from keypoint_sim.experts import DT
 from keypoint_training import episodes as storage
+from keypoint_training.atk.rendered import RenderedStage, gather
 from keypoint_training.atk.selection import Check, Data, Selection, select
 from keypoint_training.atk.settings import AtkSettings
 from keypoint_training.atk.subsets import split, take_recorded_points
-from keypoint_training.crew import Crew
-from keypoint_training.dagger import Dagger, data_file
+from keypoint_training.crew import Crew, load_student, save_student
+from keypoint_training.dagger import FINAL, Dagger, data_file
 from keypoint_training.episodes import Episodes
 from keypoint_training.evaluation import evaluate
-from keypoint_training.fitting import make_samples, policy_settings
-from keypoint_training.rng import Stream, generator
+from keypoint_training.fitting import fit, join_samples, make_samples, policy_settings, recorded_samples
+from keypoint_training.rng import Stream, generator, scene_seed
 from keypoint_training.tracks import Traits
 
 LOG = logging.getLogger("keypoint_training")
@@ -95,6 +98,36 @@ class AtkRun:
         traits = self._candidates.traits.take(selection.kept)
         with self._student_crew(selection) as crew:
             return Dagger(folder, settings, self._camera, crew, self._named("student"), traits).run()
+
+    def refine(self, selection: Selection, weights: Path, stage: RenderedStage) -> Path:
+        """Lets the student act on rendered frames and fits it anew to all data, as far as that is not done.
+
+        Args:
+            selection: the kept points.
+            weights: of the student that acts.
+            stage: that it acts on, with the kept points.
+
+        Returns:
+            The new student's weights.
+        """
+        s, train = self._settings, self._settings.student(len(selection.kept))
+        folder, first = self._folder / "rendered", train.episodes
+        path, data, final = folder / FINAL, folder / data_file(0), train.rounds + 1
+        folder.mkdir(exist_ok=True)
+        if not data.is_file():
+            scenes = [scene_seed(s.seed, first + i) for i in range(s.rendered_episodes)]
+            storage.save(data, gather(stage, load_student(weights), scenes, self._progress))
+        if not path.is_file():
+            gathered = [storage.load(self._folder / "student" / data_file(i)) for i in range(final)]
+            noise, traits = generator(s.seed, Stream.REPLAY, final), self._candidates.traits.take(selection.kept)
+            noisy = make_samples(storage.join(gathered), train, noise, traits)
+            samples = join_samples(noisy, recorded_samples(storage.load(data), train.fit.copies))
+            shape, steps = policy_settings(train, gathered[0], self._camera, DT), train.final_steps
+            network, _ = fit(
+                samples, shape, train, final, steps, lambda done, _: self._progress("rendered: fit", done, steps)
+            )
+            save_student(path, KeypointMlpPolicy(network))
+        return path
 
     def evaluate(self, selection: Selection, weights: Path, scenes: int) -> dict[str, Any]:
         """Figures on so many unseen scenes per grade of tracks."""

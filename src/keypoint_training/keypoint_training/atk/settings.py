@@ -66,6 +66,9 @@ class AtkSettings:
         student_rounds: of DAgger in which the student of the kept points drives, `round_episodes` each.
         round_steps: optimiser steps of every student that drives.
         final_steps: optimiser steps of the policy that is kept.
+        correspondence: that is deployed.
+        rendered_episodes: of a last round, in which the student drives on rendered frames with correspondence and tracker;
+            0 leaves it out.
         selection: of the mask.
         network: of all students.
         full_fit: of FullSet and the mask; few copies, for tracks of M points fill the memory.
@@ -84,6 +87,8 @@ class AtkSettings:
     student_rounds: int = 2
     round_steps: int = 2000
     final_steps: int = 12000
+    correspondence: str = "descriptors"
+    rendered_episodes: int = 0
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(gripper_input=True))
     full_fit: FitSettings = field(default_factory=lambda: FitSettings(copies=2))

@@ -30,6 +30,7 @@ from keypoint_sim.truth import ReferenceView
 from keypoint_sim.world import World
 from keypoint_training.atk.candidates import choose_candidates
 from keypoint_training.atk.picture import draw_selection
+from keypoint_training.atk.rendered import RenderedStage
 from keypoint_training.atk.run import AtkRun, Candidates, Progress, where
 from keypoint_training.atk.selection import Selection
 from keypoint_training.atk.settings import AtkSettings, SelectionSettings
@@ -62,6 +63,7 @@ OPTIONS = {
     "student_rounds": "of DAgger in which the student of the kept points drives",
     "round_steps": "optimiser steps of every student that drives",
     "final_steps": "optimiser steps at the end",
+    "rendered_episodes": "of a last round on rendered frames, with correspondence and tracker; 0 leaves it out",
 }
 SELECTION_OPTIONS = {
     "margin": "imitation loss that the mask may cost, as a part of the best",
@@ -96,6 +98,8 @@ def train(
     selection = run.select()
     _draw(folder / PICTURE, reference, candidates, selection)
     weights = run.train(selection)
+    if settings.rendered_episodes:
+        weights = run.refine(selection, weights, rendered_stage(world, reference, candidates, selection, settings))
     figures = run.evaluate(selection, weights, scenes)
     command = training_command(settings, scenes)
     report = selection_report(selection, candidates, world)
@@ -120,6 +124,14 @@ def find_candidates(
         measured = measure_trackability(world, points, tracker, scenes, progress) if scenes else Traits(points.bodies)
         save_traits(path, measured)
     return Candidates(pixels, load_traits(path))
+
+
+def rendered_stage(
+    world: World, reference: ReferenceView, candidates: Candidates, selection: Selection, settings: AtkSettings
+) -> RenderedStage:
+    """Where the student of the kept points meets what deployment gives it."""
+    pixels, path = candidates.pixels[selection.kept], settings.student(len(selection.kept)).rollout
+    return RenderedStage(world, reference, pixels, settings.correspondence, settings.tracker, path)
 
 
 def export(
