@@ -17,8 +17,10 @@ GRIP_HEIGHT = 0.012  # of the tool's tip over the nigiri's bottom [m]
 OPEN = nigiri.WIDTH + 0.022  # gap before the grasp, and after it [m]
 OPEN_ENOUGH = nigiri.WIDTH + 0.010  # gap to go down around a nigiri, or up again from it [m]
 TOLERANCE = 0.004  # a gap that differs from the nigiri's width by less holds it, if it is in between [m]
-ALONG = 0.015  # error along the nigiri up to which it is gripped [m]
-DEEP, DEEP_ENOUGH = 0.008, 0.004  # error along the tool up to which it is held, and from which on the fingers close [m]
+# How far along the nigiri, and how far above the height where it is gripped, the tool may be [m]: to close the fingers, and
+# wider to take what is between them for held, for a nigiri that is not is let go. Deeper down sticks hold it as well.
+CLOSES, HOLDS = (0.015, 0.004), (0.022, 0.008)
+DEEPER = GRIP_HEIGHT + 0.004  # down to the table, and what it gives way
 GATE = 0.006  # horizontal error under which a thing goes all the way down [m]
 FUNNEL = 1.5  # height that is kept per error beyond the gate
 ARM_OF_TURN = 0.05  # an angle is an error of this much per radian [m]
@@ -46,18 +48,19 @@ def grip_point(position: Float64, rotation: Float64) -> Float64:
     return np.asarray(position + GRIP_HEIGHT * rotation[:, 2])
 
 
-def between(tool: Tool, frame: tuple[Float64, Float64], point: Float64, deep: float) -> bool:
+def between(tool: Tool, frame: tuple[Float64, Float64], point: Float64, limits: tuple[float, float]) -> bool:
     """Whether a nigiri that is to be gripped at a point is between the fingers.
 
     Args:
         tool: of which the gap counts.
         frame: position [3] [m] and rotation [3, 3] of the TCP.
         point: [3] of the nigiri [m].
-        deep: error along the tool that is allowed [m].
+        limits: how far along the nigiri and above its grip point the tool may be [m].
     """
     x, y, z = frame[1].T @ (point - frame[0])
     room = (tool.opening - nigiri.WIDTH) / 2 + TOLERANCE
-    return bool(abs(x - tool.gripper.center(tool.opening)) <= room and abs(y) <= ALONG and abs(z) <= deep)
+    along, above = limits
+    return bool(abs(x - tool.gripper.center(tool.opening)) <= room and abs(y) <= along and -DEEPER <= z <= above)
 
 
 def approach(tool: Tool, point: Float64, goal: Float64) -> Waypoint:

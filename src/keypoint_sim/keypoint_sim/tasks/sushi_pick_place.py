@@ -166,7 +166,7 @@ class SushiPickPlace(Task):
         if held:
             return moves.carry(tool, position, place)
         goal = moves.grip_for(rotation, tool.gripper)
-        around = moves.between(tool, (tool.position, tool.rotation), point, moves.DEEP_ENOUGH)
+        around = moves.between(tool, (tool.position, tool.rotation), point, moves.CLOSES)
         if around and tool.opening > nigiri.WIDTH:
             return moves.close(tool, point, goal)
         return moves.approach(tool, point, goal)
@@ -187,7 +187,7 @@ class SushiPickPlace(Task):
         """Whether the nigiri is gripped. In a plan it does not move with the tool, so where the tool really is counts."""
         point = moves.grip_point(*self._pose(data))
         tight = abs(tool.opening - nigiri.WIDTH) <= moves.TOLERANCE
-        return tight and moves.between(tool, self._tool(data), point, moves.DEEP)
+        return tight and moves.between(tool, self._tool(data), point, moves.HOLDS)
 
     def _carried(self, data: mujoco.MjData, tool: Tool) -> tuple[Float64, Float64]:
         """Pose of the held nigiri once the tool is where the plan has it."""
