@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy as np
 from keypoint_core.checkpoint import CARD, WEIGHTS, Card, save_card, save_reference
 from keypoint_core.policies.image_mlp import ImageMlpPolicy
 from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
-from keypoint_core.types import Float32, Float64
-from keypoint_sim.truth import ReferenceView
+from keypoint_core.types import Float32, Float64, Frame, Intrinsics
 from keypoint_sim.world import World
 from keypoint_training.settings import TrainSettings
 
@@ -26,10 +25,32 @@ def camera_in_base(world: World) -> Float64:
     return pose
 
 
+@dataclass(frozen=True)
+class Rig:
+    """The arm and the camera that a checkpoint is made for.
+
+    Attributes:
+        joints: D names, base to tool.
+        intrinsics: of the camera.
+        camera_pose: [4, 4] its colour optical frame in the arm's base frame.
+        camera_rate: frames per second.
+    """
+
+    joints: list[str]
+    intrinsics: Intrinsics
+    camera_pose: Float64
+    camera_rate: float
+
+
+def rig_of(world: World) -> Rig:
+    """The arm and the camera of a simulated world."""
+    return Rig(world.arm.joint_names, world.camera.intrinsics, camera_in_base(world), float(world.timing.camera_rate))
+
+
 def export_checkpoint(
     folder: Path,
-    world: World,
-    reference: ReferenceView,
+    rig: Rig,
+    reference: Frame,
     pixels: Float32,
     policy: KeypointMlpPolicy | ImageMlpPolicy,
     settings: TrainSettings,
@@ -41,8 +62,8 @@ def export_checkpoint(
 
     Args:
         folder: of the checkpoint.
-        world: whose camera and arm it is for.
-        reference: view that the keypoints were chosen on.
+        rig: that it is for.
+        reference: view that the keypoints were chosen on, with depth where that is known.
         pixels: [N, 2] keypoints in it; none for policies that look at pictures.
         policy: trained.
         settings: of the run.
@@ -53,20 +74,18 @@ def export_checkpoint(
     for old in (*folder.glob("*.safetensors"), *folder.glob("*.png"), *folder.glob(CARD)):
         old.unlink()
     policy_settings = policy.save(folder / WEIGHTS)
-    depth = reference.frame.depth
-    save_reference(
-        folder, reference.frame.color, np.full(reference.frame.color.shape[:2], np.nan) if depth is None else depth
-    )
+    depth = np.full(reference.color.shape[:2], np.nan) if reference.depth is None else reference.depth
+    save_reference(folder, reference.color, depth)
     card = Card(
         task=settings.task,
         method=method,
         policy="keypoint_mlp" if isinstance(policy, KeypointMlpPolicy) else "image_mlp",
         policy_settings=policy_settings,
         robot=settings.robot,
-        joints=world.arm.joint_names,
-        intrinsics=world.camera.intrinsics,
-        camera_pose=[[round(float(value), 6) for value in row] for row in camera_in_base(world)],
-        camera_rate=float(world.timing.camera_rate),
+        joints=rig.joints,
+        intrinsics=rig.intrinsics,
+        camera_pose=[[round(float(value), 6) for value in row] for row in rig.camera_pose],
+        camera_rate=rig.camera_rate,
         keypoint_ids=list(range(len(pixels))),
         keypoint_pixels=[[float(u), float(v)] for u, v in pixels],
         training={**training, "settings": asdict(settings)},

@@ -26,7 +26,7 @@ from keypoint_training.command import open_run, run_command
 from keypoint_training.crew import Crew, load_student
 from keypoint_training.dagger import LOG, Dagger
 from keypoint_training.evaluation import evaluate
-from keypoint_training.export import METHOD, export_checkpoint
+from keypoint_training.export import METHOD, export_checkpoint, rig_of
 from keypoint_training.keypoints import choose_keypoints
 from keypoint_training.policy_command import (
     add_options,
@@ -79,7 +79,9 @@ def train(
         "scenes": f"{scene_seed(settings.seed, 0)} .. {scene_seed(settings.seed, settings.episodes - 1)}",
     }
     metrics = {"without_rendering": {"command": command, "scenes": f"0 .. {scenes - 1}", **figures}}
-    export_checkpoint(checkpoint, world, reference, pixels, load_student(weights), settings, training, metrics)
+    export_checkpoint(
+        checkpoint, rig_of(world), reference.frame, pixels, load_student(weights), settings, training, metrics
+    )
     world.close()
     LOG.info("checkpoint: %s", checkpoint)
     write_figures(folder, settings, METHOD, figures, checkpoint, seconds, episodes=settings.episodes)

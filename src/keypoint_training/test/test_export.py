@@ -11,7 +11,7 @@ from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpPolicy, 
 from keypoint_core.types import Frame, Observation, RobotState
 from keypoint_sim.truth import ReferenceView
 from keypoint_training.annotate import annotate
-from keypoint_training.export import camera_in_base, export_checkpoint
+from keypoint_training.export import camera_in_base, export_checkpoint, rig_of
 from keypoint_training.rollout import as_keypoints
 from keypoint_training.tracks import NO_NOISE, NoisyTracks
 
@@ -46,7 +46,7 @@ def checkpoint(tmp_path, world, policy, settings, pixels):
     depth[:5] = np.nan
     view = ReferenceView(Frame(0, color, depth, world.camera.intrinsics), np.eye(4))
     folder = tmp_path / "dagger"
-    export_checkpoint(folder, world, view, pixels, policy, settings, {"seed": 0}, {"success_rate": 1.0})
+    export_checkpoint(folder, rig_of(world), view.frame, pixels, policy, settings, {"seed": 0}, {"success_rate": 1.0})
     return folder, view
 
 
@@ -101,7 +101,7 @@ def test_a_missing_file_is_refused(checkpoint):
 def test_exporting_again_leaves_nothing_old(checkpoint, world, policy, settings, pixels):
     folder, view = checkpoint
     (folder / "old.safetensors").write_bytes(b"old")
-    export_checkpoint(folder, world, view, pixels, policy, settings, {}, {})
+    export_checkpoint(folder, rig_of(world), view.frame, pixels, policy, settings, {}, {})
     assert not (folder / "old.safetensors").exists()
     assert (folder / CARD).is_file()
 

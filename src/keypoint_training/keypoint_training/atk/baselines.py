@@ -33,7 +33,7 @@ from keypoint_training.atk.settings import AtkSettings
 from keypoint_training.command import open_run, run_command
 from keypoint_training.crew import load_student
 from keypoint_training.dagger import LOG
-from keypoint_training.export import export_checkpoint
+from keypoint_training.export import export_checkpoint, rig_of
 from keypoint_training.policy_command import (
     add_options,
     changed_options,
@@ -135,7 +135,9 @@ def train(
     metrics = {"without_rendering": {"command": command, "scenes": f"0 .. {scenes - 1}", **figures}}
     student, pixels = settings.student(len(kept)), candidates.pixels[kept]
     policy = load_student(weights)
-    export_checkpoint(checkpoint, world, reference, pixels, policy, student, training, metrics, settings.method)
+    export_checkpoint(
+        checkpoint, rig_of(world), reference.frame, pixels, policy, student, training, metrics, settings.method
+    )
     world.close()
     seconds = round(time.perf_counter() - started, 1)
     write_figures(folder, settings, settings.method, figures, checkpoint, seconds, selection=report)

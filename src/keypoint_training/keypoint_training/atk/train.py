@@ -38,7 +38,7 @@ from keypoint_training.atk.trackability import load_traits, measure_trackability
 from keypoint_training.command import open_run, run_command
 from keypoint_training.crew import load_student
 from keypoint_training.dagger import LOG
-from keypoint_training.export import export_checkpoint
+from keypoint_training.export import export_checkpoint, rig_of
 from keypoint_training.policy_command import (
     add_options,
     changed_options,
@@ -163,7 +163,7 @@ def export(
     metrics = {"without_rendering": {"command": command, "scenes": f"0 .. {scenes - 1}", **figures}}
     student, pixels = settings.student(len(selection.kept)), candidates.pixels[selection.kept]
     policy = load_student(weights)
-    card = export_checkpoint(folder, world, reference, pixels, policy, student, training, metrics, METHOD)
+    card = export_checkpoint(folder, rig_of(world), reference.frame, pixels, policy, student, training, metrics, METHOD)
     _draw(folder / PICTURE, reference, candidates, selection)
     save_card(folder, card)
 

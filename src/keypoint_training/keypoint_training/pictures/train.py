@@ -22,7 +22,7 @@ from keypoint_core.policies.image_mlp import MODALITIES
 from keypoint_core.runs import git_revision, runs_root
 from keypoint_sim.world import World
 from keypoint_training.command import open_run, run_command
-from keypoint_training.export import export_checkpoint
+from keypoint_training.export import export_checkpoint, rig_of
 from keypoint_training.pictures.gather import load_student
 from keypoint_training.pictures.run import LOG, PictureRun
 from keypoint_training.pictures.settings import PictureSettings
@@ -61,7 +61,9 @@ def train(folder: Path, settings: PictureSettings, workers: int, checkpoint: Pat
     training = {"command": training_command(settings), "seed": settings.seed, "git": git_revision()}
     none = np.empty((0, 2), dtype=np.float32)
     policy, reference = load_student(weights), world.reference()
-    export_checkpoint(checkpoint, world, reference, none, policy, settings.train, training, {}, settings.modality)
+    export_checkpoint(
+        checkpoint, rig_of(world), reference.frame, none, policy, settings.train, training, {}, settings.modality
+    )
     world.close()
     LOG.info("checkpoint: %s", checkpoint)
 
