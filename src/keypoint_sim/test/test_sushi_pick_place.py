@@ -11,8 +11,8 @@ from keypoint_sim.kinematics import ArmKinematics
 from keypoint_sim.objects import nigiri, plate
 from keypoint_sim.rng import Stream, generator
 from keypoint_sim.robots import ROBOTS
-from keypoint_sim.tasks.base import Outcome, TaskStatus
-from keypoint_sim.tasks.sushi_moves import OPEN, grip
+from keypoint_sim.tasks.base import Outcome, TaskStatus, Tool, tool_down
+from keypoint_sim.tasks.sushi_moves import CLOSES, HOLDS, OPEN, between, grip
 from keypoint_sim.tasks.sushi_pick_place import GAP, HOLD_STILL, NEAR, PLATE, REACHES, SUSHI, SushiPickPlace
 from keypoint_sim.world import World
 
@@ -90,6 +90,27 @@ def test_expert_takes_up_again_what_it_lost(any_arm: World) -> None:
         any_arm.step(player.command(any_arm.stamp + period, period))
     assert not losses
     assert any_arm.status().outcome == Outcome.SUCCESS, any_arm.status()
+
+
+@pytest.mark.parametrize(
+    ("along", "down", "held", "closes"),
+    [
+        (0.0, 0.0, True, True),
+        (0.0, -0.013, True, True),  # the sticks' tips on the table
+        (0.0, 0.007, True, False),
+        (0.0, 0.010, False, False),  # above the sticks' tips by most of its height
+        (0.020, 0.0, True, False),
+        (0.025, 0.0, False, False),
+    ],
+)
+def test_what_is_deep_between_the_fingers_is_held(
+    any_arm: World, along: float, down: float, held: bool, closes: bool
+) -> None:
+    """What is not held is let go, in the air as well, so more is held than the fingers would close on."""
+    gripper, frame = any_arm.robot.gripper(), (np.array([0.4, 0.0, 0.1]), tool_down(0.3))
+    tool = Tool(*frame, nigiri.WIDTH, gripper)
+    point = frame[0] + frame[1] @ (gripper.center(nigiri.WIDTH), along, down)
+    assert (between(tool, frame, point, HOLDS), between(tool, frame, point, CLOSES)) == (held, closes)
 
 
 def test_a_plan_carries_the_nigiri_along(sushi: World) -> None:
