@@ -8,16 +8,19 @@ import torch
 
 from keypoint_core.errors import InputError
 from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpSettings
+from keypoint_training.atk import selection as selection_module
 from keypoint_training.atk.gates import Gates
 from keypoint_training.atk.selection import CollapsedMaskError, Data, Multiplier, require_kept, select
 from keypoint_training.atk.settings import SelectionSettings
 from keypoint_training.atk.subsets import split, take_points, take_recorded_points
+from keypoint_training.atk.worth import worth_keeping
 from keypoint_training.episodes import Episodes
-from keypoint_training.fitting import Samples, draw_batch, imitation_loss
+from keypoint_training.fitting import Samples, draw_batch, fit, imitation_loss
 from keypoint_training.settings import FitSettings, TrainSettings
 
 POINTS, OBJECT = 24, 8  # the first eight are on the object
 TRAIN = TrainSettings(fit=FitSettings(copies=1, batch=128, learning_rate=4e-3))
+BIG = replace(TRAIN.fit, batch=4000)
 QUICK = SelectionSettings(
     margin=0.3, least=4, full_steps=200, mask_steps=900, learning_rate=2e-3, gate_rate=0.02, alpha_rate=0.1, check=5
 )
@@ -44,11 +47,11 @@ def make_shape(points=POINTS, **changes):
     return KeypointMlpSettings(**{**values, **changes})
 
 
-def make_samples(frames, seed, telling=0.0):
+def make_samples(frames, seed, telling=0.0, missing=0.0):
     """An object somewhere, its points with it, all others at rest; the expert moves by where the object is.
 
     With `telling` it is also in a mood in each episode of 20 frames, which nobody can see; but eight points of the
-    background are off by so much [px] in each episode that they tell one from another.
+    background are off by so much [px] in each episode that they tell one from another. Part of the points are missing.
     """
     rng = np.random.default_rng(seed)
     place = rng.normal(0, 1, (frames, 2))
@@ -65,7 +68,8 @@ def make_samples(frames, seed, telling=0.0):
     targets[:, :, :2] += 0.05 * goal[:, None]
     as_float = [torch.from_numpy(x.astype(np.float32)) for x in (pixels[:, None], joints, targets)]
     tracks, joints, targets = as_float
-    flags = torch.ones_like(tracks)
+    there = rng.random((frames, 1, POINTS, 1)) >= missing
+    flags = torch.from_numpy(np.repeat(there, 2, axis=-1).astype(np.float32))
     still = torch.full((frames, 2), -0.6)
     return Samples(tracks, flags, joints, still[:, 0], targets, still, np.arange(frames))
 
@@ -104,6 +108,30 @@ def test_points_by_which_episodes_can_be_learnt_by_heart_are_not_kept():
     data = Data(make_samples(600, 1, 80.0), make_samples(600, 2, 80.0), make_samples(600, 3, 80.0))
     found = select(data, make_shape(), places(), TRAIN, replace(QUICK, alpha=1.0))
     assert not set(found.kept) & set(range(OBJECT, 2 * OBJECT))
+
+
+def test_points_that_are_open_but_not_missed_are_dropped():
+    network, _ = fit(make_samples(8000, 1, missing=0.5), make_shape(), TRAIN, 0, 800)
+    test = draw_batch(make_samples(2000, 3, missing=0.5), network, replace(TRAIN, fit=BIG), np.random.default_rng(0))
+    kept = worth_keeping(network, test, 0.1, 0.1)
+    assert set(range(OBJECT)) == set(kept) and (np.diff(kept) > 0).all()
+    assert len(worth_keeping(network, test, 0.1, -1.0)) == POINTS, "nothing is worth less than nothing"
+    assert len(worth_keeping(network, test, 0.1, 100.0)) == 4, "a body has to be located, whatever its points are worth"
+
+
+def test_what_is_spared_for_nothing_is_not_in_the_selection(monkeypatch):
+    """Of twelve points that are free of penalty some are kept, and those are open ones."""
+    asked = []
+
+    def first_five(network, test, knee, worth):
+        asked.append((network.settings.keypoints, test.pixels.shape[2], worth))
+        return np.arange(5)
+
+    monkeypatch.setattr(selection_module, "worth_keeping", first_five)
+    found = run(least=12, alpha=1.0, worth=0.02)
+    opened = np.flatnonzero(found.probabilities > 0.5)
+    assert asked == [(len(opened), len(opened), 0.02)] and len(opened) >= 12
+    assert found.kept.tolist() == opened[:5].tolist()
 
 
 def test_equal_seeds_give_equal_bits(found):

@@ -28,6 +28,7 @@ from keypoint_core.types import Float32, Float64
 from keypoint_training.atk.gates import Gates
 from keypoint_training.atk.settings import SelectionSettings
 from keypoint_training.atk.subsets import take_points
+from keypoint_training.atk.worth import worth_keeping
 from keypoint_training.fitting import Batch, Samples, draw_batch, fit, imitation_loss
 from keypoint_training.rng import Stream, generator, torch_seed
 from keypoint_training.settings import TrainSettings
@@ -72,9 +73,10 @@ class Selection:
 
     Attributes:
         probabilities: [M] P(open) of every candidate.
-        kept: indices of those that are kept, ascending.
+        kept: indices of those that are kept, ascending: open gates that the student would miss.
         full_loss: of FullSet on held-out frames.
-        kept_loss: of a student fitted to the kept points alone, by the same number of steps, on the same frames.
+        kept_loss: of a student fitted to the points of the open gates by the same number of steps, that is shown the kept
+            ones alone, on the same frames.
         margin: by which it may be larger.
         checks: the way there.
     """
@@ -144,7 +146,7 @@ def select(
     settings: SelectionSettings,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Selection:
-    """Fits FullSet, learns the mask from there, and proves the kept points.
+    """Fits FullSet, learns the mask from there, drops what is open but not missed, and proves the rest.
 
     Args:
         data: with all M candidates.
@@ -162,18 +164,12 @@ def select(
     test = draw_batch(data.held, full, _sized(train, HELD_BATCH), rng)
     full_loss = _loss(full, test, train)
     probabilities, checks = _learn(full, data, test, places, full_loss, train, settings, progress)
-    kept = require_kept(probabilities, settings.least)
-    few = _fit(
-        take_points(data.student, kept),
-        replace(shape, keypoints=len(kept)),
-        train,
-        settings,
-        1,
-        "kept points",
-        progress,
-    )
-    kept_loss = _loss(few, take_points(test, kept), train)
-    return Selection(probabilities, kept, full_loss, kept_loss, settings.margin, checks)
+    opened = require_kept(probabilities, settings.least)
+    shape, samples = replace(shape, keypoints=len(opened)), take_points(data.student, opened)
+    few, shown = _fit(samples, shape, train, settings, 1, "open gates", progress), take_points(test, opened)
+    kept = worth_keeping(few, shown, train.fit.loss_knee, settings.worth)
+    kept_loss = _loss(few, shown, train, torch.zeros(len(opened)).index_fill(0, torch.from_numpy(kept), 1.0))
+    return Selection(probabilities, opened[kept], full_loss, kept_loss, settings.margin, checks)
 
 
 def require_kept(probabilities: Float64, least: int) -> NDArray[np.int64]:
@@ -284,9 +280,9 @@ def _fit(
     return fit(samples, shape, train, _ROUND + number, steps, lambda done, _: progress(stage, done, steps))[0]
 
 
-def _loss(network: KeypointMlp, test: Batch, train: TrainSettings) -> float:
+def _loss(network: KeypointMlp, test: Batch, train: TrainSettings, mask: Tensor | None = None) -> float:
     with torch.no_grad():
-        return float(imitation_loss(network, test, train.fit.loss_knee))
+        return float(imitation_loss(network, test, train.fit.loss_knee, mask))
 
 
 def _sized(train: TrainSettings, batch: int) -> TrainSettings:

@@ -18,6 +18,8 @@ class SelectionSettings:
             weight of the penalty is set by hand: a multiplier presses up to this bound.
         least: so many points, the surest, are free of penalty at the end; a body cannot be located by fewer than
             MIN_LOCATED, and trackers lose some.
+        worth: growth of the held-out loss, as a part of it, without which a point that is open is dropped all the same:
+            those free of penalty stay open for nothing.
         held_out: part of the episodes that the losses are measured on and nothing is fitted to.
         gate_part: part of the others that the gates alone descend on.
         full_steps: optimiser steps of FullSet, which the bound is taken from and which the mask starts with.
@@ -33,6 +35,7 @@ class SelectionSettings:
 
     margin: float = 0.1
     least: int = 8
+    worth: float = 0.01
     held_out: float = 0.15
     gate_part: float = 0.3
     full_steps: int = 3000

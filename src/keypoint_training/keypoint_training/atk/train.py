@@ -69,6 +69,7 @@ SELECTION_OPTIONS = {
     "margin": "imitation loss that the mask may cost, as a part of the best",
     "alpha": "weight of the penalty at the start; it adapts",
     "least": "points below which nothing is penalised",
+    "worth": "growth of the loss, as a part of it, that every kept point has to prevent",
     "full_steps": "optimiser steps of FullSet, which the mask starts with",
     "mask_steps": "optimiser steps of the mask",
 }
