@@ -14,7 +14,7 @@ quoted = $(if $($(1)),--$(2)="$($(1))")
 given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-atk train-baseline train-pictures train-descriptors tables transfer track-quality bench experts gallery track locate
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-atk train-baseline train-pictures train-recorded demonstrations train-descriptors tables transfer track-quality bench experts gallery track locate
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -62,6 +62,14 @@ train-baseline: setup ## train what ATK is compared with (TASK, METHOD=full_set|
 train-pictures: setup ## train a policy that looks at pictures instead (TASK, MODALITY=rgb|depth|point_cloud, ROBOT, SEED)
 	@$(RUN) python -m keypoint_training.pictures.train --task $(TASK) $(call option,MODALITY,modality) \
 	  $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
+
+demonstrations: setup ## bags of the scripted expert in the place of a person (TASK, ROBOT, CONDITION, N, SEED)
+	@$(RUN) python -m keypoint_trials.demonstrate --task $(TASK) $(call option,ROBOT,robot) \
+	  $(call option,CONDITION,condition) $(call option,N,n) $(call option,SEED,seed) $(ARGS)
+
+train-recorded: setup ## a policy from recorded demonstrations (TASK, ROBOT, DEMONSTRATIONS=folder of bags, CAMERA_POSE="x y z qx qy qz qw")
+	@$(RUN) python -m keypoint_training.recorded.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) \
+	  $(call quoted,DEMONSTRATIONS,demonstrations) --camera-pose $(CAMERA_POSE) $(ARGS)
 
 train-descriptors: setup ## train the dense descriptors (STEPS, MINUTES, SEED, CACHE, DEVICE; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.descriptors.train $(call option,STEPS,steps) \

@@ -7,10 +7,11 @@ script) does not matter.
     camera/color/camera_info
     camera/depth_registered/image_raw        registered to colour, of the same stamps
     joint_states                             the arm's joints by name, and the gripper's as the one other name
+    policy/action                            optional: at every frame, and of its stamp, what the demonstrator wants
     trial/state                              optional: only frames in the phase ACT count
     task/status                              optional: whether it succeeded
 
-What the demonstrator wanted at a frame is where the arm was a little later, as measured: commands may not exist.
+Where there are no such actions, as when an arm is led by the hand, he wanted it to be where it was a little later.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Demonstration:
         stamps: [F] int64, exposures [ns].
         joints: [F, D] float64 [rad], measured at the exposures.
         opening: [F] float64, the gripper as measured, driver's unit; NaN without one.
-        targets: [F, T, D] float64 [rad], where the arm was afterwards, every `dt`.
+        targets: [F, T, D] float64 [rad], where the arm should be afterwards, every `dt`.
         gripper: [F, T] float64, the same of the gripper.
         succeeded: as the bag says; None where it does not.
     """
@@ -101,6 +102,9 @@ def read_demonstration(folder: Path, joint_names: Sequence[str], horizon: int, d
             f"it holds {len(files)} colour and {len(depths)} depth images and {len(moments)} joint states"
         )
     later = stamps[:, None] + np.round((np.arange(horizon) + 1) * dt * SECOND).astype(np.int64)
+    wanted = _actions(bag, stamps, len(joint_names), horizon, dt)
+    if wanted is None:
+        wanted = _at(later, moments, joints), _at(later, moments, grip[:, None])[..., 0]
     verdicts = [sample.outcome for sample in bag.tasks if sample.outcome]
     return Demonstration(
         folder=folder,
@@ -108,8 +112,8 @@ def read_demonstration(folder: Path, joint_names: Sequence[str], horizon: int, d
         stamps=stamps,
         joints=_at(stamps, moments, joints),
         opening=_at(stamps, moments, grip[:, None])[..., 0],
-        targets=_at(later, moments, joints),
-        gripper=_at(later, moments, grip[:, None])[..., 0],
+        targets=wanted[0],
+        gripper=wanted[1],
         succeeded=verdicts[-1] == SUCCESS if verdicts else None,
         _files={stamp: files[stamp] for stamp in stamps.tolist()},
     )
@@ -138,6 +142,19 @@ def _motion(bag: TrialBag, joint_names: Sequence[str]) -> tuple[NDArray[np.int64
     joints = samples.position[order][:, columns]
     grip = samples.position[order, others[0]] if len(others) == 1 else np.full(len(order), np.nan)
     return samples.stamps[order], joints, grip
+
+
+def _actions(
+    bag: TrialBag, stamps: NDArray[np.int64], joints: int, horizon: int, dt: float
+) -> tuple[Float64, Float64] | None:
+    """Targets [F, T, D] and gripper [F, T] of the actions of those stamps; None unless every frame has a whole one."""
+    chunks = {chunk.stamp: chunk for chunk in bag.actions}
+    found = [chunks[stamp] for stamp in stamps.tolist() if stamp in chunks]
+    fit = all(len(chunk.positions) >= horizon and abs(chunk.dt - dt) < 0.01 * dt for chunk in found)
+    if len(found) < len(stamps) or not fit:
+        return None
+    rows = np.stack([np.column_stack([chunk.positions, chunk.gripper])[:horizon] for chunk in found])
+    return rows[..., :joints], rows[..., joints]
 
 
 def _acting(bag: TrialBag) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys.store import Typestore
 
-from keypoint_core.types import SECOND, Frame, Intrinsics, RobotState
+from keypoint_core.types import SECOND, ActionChunk, Frame, Intrinsics, RobotState
 
 
 class MessageMaker:
@@ -78,6 +78,22 @@ class MessageMaker:
             effort=np.zeros(0),
         )
         return self.pack(message)
+
+    def action(self, chunk: ActionChunk, commander: str, joints: Sequence[str], gripper: str) -> bytes:
+        """trajectory_msgs/JointTrajectory of a chunk, and of the gripper where there is one."""
+        rows = np.column_stack([chunk.positions, chunk.gripper]) if gripper else chunk.positions
+        points = []
+        for i, row in enumerate(rows):
+            ahead = round((i + 1) * chunk.dt * SECOND)
+            since = self.make("builtin_interfaces/msg/Duration", sec=ahead // SECOND, nanosec=ahead % SECOND)
+            none = {name: np.zeros(0) for name in ("velocities", "accelerations", "effort")}
+            point = "trajectory_msgs/msg/JointTrajectoryPoint"
+            points.append(self.make(point, positions=row.astype(np.float64), time_from_start=since, **none))
+        names = [*joints, gripper] if gripper else list(joints)
+        header = self.header(chunk.stamp, commander)
+        return self.pack(
+            self.make("trajectory_msgs/msg/JointTrajectory", header=header, joint_names=names, points=points)
+        )
 
     def trial_state(self, stamp: int, trial: str, phase: int, elapsed: float = 0.0) -> bytes:
         """keypoint_interfaces/TrialState of a trial without keypoints."""

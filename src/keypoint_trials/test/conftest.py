@@ -5,13 +5,16 @@ import cv2
 import numpy as np
 import pytest
 
+from keypoint_core.types import Intrinsics
 from keypoint_trials.definitions import make_typestore
+from keypoint_trials.messages import MessageMaker
 from keypoint_trials.recording import Recorder, RecorderParameters
 from keypoint_trials.topics import RECORDED
 
 DEFINITIONS = Path(__file__).parents[2] / "keypoint_interfaces" / "msg"
 SECOND = 1_000_000_000
 BEGIN = 1_800_000_000 * SECOND
+FRAME = "camera_color_optical_frame"
 JOINTS = [f"J{index}" for index in range(1, 7)]
 
 
@@ -33,39 +36,12 @@ def store(interface_definitions):
     return make_typestore(topic.type for topic in RECORDED)
 
 
-class Messages:
+class Messages(MessageMaker):
     """Makes serialised messages as the graph publishes them; `stamp` is simulated time [ns]."""
 
     def __init__(self, store, size=(160, 120), count=5):
-        self.store, self.size, self.count = store, size, count
-
-    def make(self, msgtype, **fields):
-        return self.store.types[msgtype](**fields)
-
-    def pack(self, message):
-        return bytes(self.store.serialize_cdr(message, message.__msgtype__))
-
-    def time(self, stamp):
-        return self.make("builtin_interfaces/msg/Time", sec=stamp // SECOND, nanosec=stamp % SECOND)
-
-    def header(self, stamp, frame_id=""):
-        return self.make("std_msgs/msg/Header", stamp=self.time(stamp), frame_id=frame_id)
-
-    def image(self, stamp, pixels, encoding):
-        data = np.ascontiguousarray(pixels).view(np.uint8).reshape(-1)
-        height, width = pixels.shape[:2]
-        return self.pack(
-            self.make(
-                "sensor_msgs/msg/Image",
-                header=self.header(stamp, "camera_color_optical_frame"),
-                height=height,
-                width=width,
-                encoding=encoding,
-                is_bigendian=0,
-                step=len(data) // height,
-                data=data,
-            )
-        )
+        super().__init__(store)
+        self.size, self.count = size, count
 
     def pixels(self, index):
         """Keypoints [N, 2] that wander to the right."""
@@ -83,10 +59,10 @@ class Messages:
         return picture
 
     def color(self, index, stamp):
-        return self.image(stamp, self.picture(index), "rgb8")
+        return self.image(stamp, self.picture(index), "rgb8", FRAME)
 
     def depth(self, index, stamp):
-        return self.image(stamp, self.depth_values(index), "32FC1")
+        return self.image(stamp, self.depth_values(index), "32FC1", FRAME)
 
     def depth_values(self, index):
         depth = np.full(self.size[::-1], 0.9 + 0.001 * index, np.float32)
@@ -95,23 +71,7 @@ class Messages:
 
     def camera_info(self, stamp):
         width, height = self.size
-        k = np.array([200.0, 0, width / 2, 0, 201.0, height / 2, 0, 0, 1])
-        roi = self.make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
-        info = self.make(
-            "sensor_msgs/msg/CameraInfo",
-            header=self.header(stamp),
-            height=height,
-            width=width,
-            distortion_model="plumb_bob",
-            d=np.zeros(5),
-            k=k,
-            r=np.eye(3).ravel(),
-            p=np.zeros(12),
-            binning_x=0,
-            binning_y=0,
-            roi=roi,
-        )
-        return self.pack(info)
+        return super().camera_info(stamp, Intrinsics(width, height, 200.0, 201.0, width / 2, height / 2))
 
     def keypoints(self, index, stamp, status=None):
         pixels = self.pixels(index).astype(np.float32)
@@ -156,16 +116,7 @@ class Messages:
         )
 
     def joint_state(self, stamp, value):
-        return self.pack(
-            self.make(
-                "sensor_msgs/msg/JointState",
-                header=self.header(stamp),
-                name=[*JOINTS, "chopsticks"],
-                position=np.full(7, value),
-                velocity=np.zeros(7),
-                effort=np.zeros(0),
-            )
-        )
+        return super().joint_state(stamp, [*JOINTS, "chopsticks"], np.full(7, value), np.zeros(7))
 
     def arm_state(self, stamp, mode=1, reasons=(), message="", observation=0):
         joints = np.zeros(6)
