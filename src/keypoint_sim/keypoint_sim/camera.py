@@ -104,13 +104,17 @@ class SnapshotCamera:
         self._gl: Any = None
         self._renderers: dict[int, tuple[mujoco.MjModel, Renderer]] = {}
 
-    def capture(self, snapshot: Snapshot) -> Frame:
+    def capture(self, snapshot: Snapshot, exact_depth: bool = False) -> Frame:
         """The frame of a snapshot; blocks until it is drawn.
+
+        Args:
+            snapshot: to draw.
+            exact_depth: the depth is that of the first surface, glass or not, without the sensor's failures.
 
         Raises:
             SimulationError: no OpenGL library is installed; the message holds the exact command.
         """
-        return self._thread.submit(self._capture, snapshot).result()
+        return self._thread.submit(self._capture, snapshot, exact_depth).result()
 
     def close(self) -> None:
         """Frees the OpenGL context and ends the thread."""
@@ -137,8 +141,10 @@ class SnapshotCamera:
         self._renderers[key] = found
         return found[1]
 
-    def _capture(self, snapshot: Snapshot) -> Frame:
+    def _capture(self, snapshot: Snapshot, exact_depth: bool) -> Frame:
         renderer = self._renderer(snapshot.model)
         picture = renderer.draw(View(snapshot.qpos, snapshot.mocap, snapshot.look, snapshot.camera))
         color, depth = self._sensor.expose(picture, snapshot.seed, snapshot.tick)
+        if exact_depth:
+            depth = picture.nearest
         return Frame(snapshot.stamp, color, depth, self._settings.intrinsics)

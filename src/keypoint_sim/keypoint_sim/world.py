@@ -192,9 +192,13 @@ class World:
         return Expert(self)
 
     def reference(self) -> ReferenceView:
-        """The reference picture: nominal pose, arm at home, other textures, light and camera jitter than deployment."""
+        """The reference picture: nominal pose, arm at home, other textures, light and camera jitter than deployment.
+
+        Its depth is exact: a model of what keypoints lie on, which belongs to the checkpoint, not to a camera.
+        """
         data, camera = self._reference_state()
-        frame = self._draw(Snapshot(0, 0, 0, self._models.plain, data.qpos.copy(), _mocap(data), REFERENCE, camera))
+        snapshot = Snapshot(0, 0, 0, self._models.plain, data.qpos.copy(), _mocap(data), REFERENCE, camera)
+        frame = self._draw(snapshot, exact_depth=True)
         return ReferenceView(frame, np.linalg.inv(camera))
 
     def attach(self, pixels: Float64) -> SurfacePoints:
@@ -275,10 +279,10 @@ class World:
             outcome, reason = Outcome.FAILURE, "time limit"
         self._status = TaskStatus(outcome, reason, elapsed)
 
-    def _draw(self, snapshot: Snapshot) -> Frame:
+    def _draw(self, snapshot: Snapshot, exact_depth: bool = False) -> Frame:
         if self._shutter is None:
             self._shutter = SnapshotCamera(self.camera)
-        return self._shutter.capture(snapshot)
+        return self._shutter.capture(snapshot, exact_depth)
 
 
 def _mocap(data: mujoco.MjData) -> Float64:

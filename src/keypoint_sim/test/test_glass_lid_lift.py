@@ -203,6 +203,21 @@ def test_the_wish_depends_on_scene_and_tool_alone(lid_world: World) -> None:
     assert wish((0, 0, 0), WIDTH) == lifted
 
 
+def test_the_reference_knows_where_the_glass_is_that_a_camera_sees_through(lid_world: World) -> None:
+    reference, (data, _) = lid_world.reference(), lid_world._reference_state()
+    pixels = np.random.default_rng(5).integers(5, (634, 474), (12_000, 2))
+    points = lid_world.attach(pixels.astype(float))
+    errors = []
+    for (column, row), body, local in zip(pixels, points.bodies, points.local, strict=True):
+        if body in (teapot.BODY, teapot.LID_BODY):
+            place = data.body(body).xmat.reshape(3, 3) @ local + data.body(body).xpos
+            optical = reference.world_to_camera[:3, :3] @ place + reference.world_to_camera[:3, 3]
+            errors.append(abs(reference.frame.depth[row, column] - optical[2]))
+    assert len(errors) > 150 and np.isfinite(reference.frame.depth).all()
+    assert np.percentile(errors, 95) < 0.002, "the rest lies within a pixel of an edge"
+    assert np.isnan(lid_world.capture().depth).any(), "a camera's depth has holes"
+
+
 def test_the_knob_shows_in_the_reference_view_and_only_the_glass_is_clear(lid_world: World) -> None:
     model, data = lid_world.model, lid_world.data
     lid_world.reset(0, poses=lid_world.task.nominal())
