@@ -16,7 +16,8 @@ MOST_YAW = np.deg2rad(50)  # what the wrists can follow; a nigiri that lies furt
 GRIP_HEIGHT = 0.012  # of the tool's tip over the nigiri's bottom [m]
 OPEN = nigiri.WIDTH + 0.022  # gap before the grasp, and after it [m]
 OPEN_ENOUGH = nigiri.WIDTH + 0.010  # gap to go down around a nigiri, or up again from it [m]
-TOLERANCE = 0.004  # a gap that differs from the nigiri's width by less holds it, if it is in between [m]
+TOLERANCE = 0.004  # a gap wider than the nigiri by less holds it, if it is in between [m]
+THIN = 0.018  # a narrower gap holds nothing; on the nigiri's top and at its ends it is narrower than its width [m]
 # How far along the nigiri, and how far above the height where it is gripped, the tool may be [m]: to close the fingers, and
 # wider to take what is between them for held, for a nigiri that is not is let go. Deeper down sticks hold it as well.
 CLOSES, HOLDS = (0.015, 0.004), (0.022, 0.008)
@@ -58,7 +59,7 @@ def between(tool: Tool, frame: tuple[Float64, Float64], point: Float64, limits: 
         limits: how far along the nigiri and above its grip point the tool may be [m].
     """
     x, y, z = frame[1].T @ (point - frame[0])
-    room = (tool.opening - nigiri.WIDTH) / 2 + TOLERANCE
+    room = max(0.0, tool.opening - nigiri.WIDTH) / 2 + TOLERANCE
     along, above = limits
     return bool(abs(x - tool.gripper.center(tool.opening)) <= room and abs(y) <= along and -DEEPER <= z <= above)
 

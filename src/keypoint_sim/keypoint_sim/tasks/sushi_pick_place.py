@@ -186,7 +186,7 @@ class SushiPickPlace(Task):
     def _held(self, data: mujoco.MjData, tool: Tool) -> bool:
         """Whether the nigiri is gripped. In a plan it does not move with the tool, so where the tool really is counts."""
         point = moves.grip_point(*self._pose(data))
-        tight = abs(tool.opening - nigiri.WIDTH) <= moves.TOLERANCE
+        tight = moves.THIN <= tool.opening <= nigiri.WIDTH + moves.TOLERANCE
         return tight and moves.between(tool, self._tool(data), point, moves.HOLDS)
 
     def _carried(self, data: mujoco.MjData, tool: Tool) -> tuple[Float64, Float64]:
