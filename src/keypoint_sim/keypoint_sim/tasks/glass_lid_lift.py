@@ -108,15 +108,20 @@ class GlassLidLift(Task):
     def waypoint(self, data: mujoco.MjData, tool: Tool) -> Waypoint:
         """Down a funnel over the knob with open fingers, close when it lies between them, lift what they hold."""
         knob = self.target(data)
-        apart = tool.rotation.T @ (knob - tool.position)
         gap = tool.opening - WIDTH
-        held = apart - (tool.gripper.center(WIDTH), 0.0, -DEPTH)
-        if THIN <= gap <= THICK and np.linalg.norm(held) <= NEAR:
+        if THIN <= gap <= THICK and self._surrounds(knob, tool):
             return self._lift(data, tool)
+        apart = tool.rotation.T @ (knob - tool.position)
         between = abs(apart[0] - tool.gripper.center(WIDTH, gap / 2)) <= gap / 2 + THICK
-        if between and abs(held[1]) <= SIDE_GATE and held[2] <= DOWN:
+        if between and abs(apart[1]) <= SIDE_GATE and apart[2] + DEPTH <= DOWN:
             return self._close(knob, float(apart[0]), tool)
         return self._approach(knob, tool)
+
+    def _surrounds(self, knob: Float64, tool: Tool) -> bool:
+        """Whether a knob that is held is where it belongs. In a plan it does not move along, so where the tool is counts."""
+        position = tool.position if tool.start is None else tool.start
+        held = tool.rotation.T @ (knob - position) - (tool.gripper.center(WIDTH), 0.0, -DEPTH)
+        return bool(np.linalg.norm(held) <= NEAR)
 
     def _approach(self, knob: Float64, tool: Tool) -> Waypoint:
         """Above the knob first, then down a funnel; high up until the fingers are open."""
