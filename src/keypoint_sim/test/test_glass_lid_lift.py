@@ -76,6 +76,21 @@ def test_expert_lifts_the_lid_at_the_corners_of_the_poses(any_arm: World) -> Non
         assert height(any_arm) >= LIFTED and status.elapsed < 7
 
 
+def test_a_plan_keeps_its_grip(any_arm: World) -> None:
+    """Later rows of a chunk are carried out when the next one comes late; in a plan nothing but the tool moves."""
+    any_arm.reset(2)
+    shut, lifting = any_arm.robot.gripper().position(0.0), 0
+
+    def check(chunk: ActionChunk) -> ActionChunk:
+        nonlocal lifting
+        if height(any_arm) > 0.005:
+            lifting += 1
+            assert (chunk.gripper == shut).all()
+        return chunk
+
+    assert play_spoilt(any_arm, check).outcome == Outcome.SUCCESS and lifting > 10
+
+
 def test_expert_takes_the_knob_again_after_the_lid_slipped_out(any_arm: World) -> None:
     any_arm.reset(2)
     slipped = 0
