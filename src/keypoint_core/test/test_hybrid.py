@@ -2,11 +2,13 @@
 
 import dataclasses
 import tracemalloc
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from keypoint_core.tracking.depth_learning import DepthSettings, doubt_depths
 from keypoint_core.tracking.descriptor_redetector import DescriptorRedetector
 from keypoint_core.tracking.evidence import Evidence
 from keypoint_core.tracking.hybrid import HybridTracker
@@ -102,6 +104,25 @@ def test_descriptors_find_a_body_that_moved_far_behind_a_cover(scene, local, she
     found, truth = results[-1]
     assert found.visible.mean() >= 0.75
     assert errors(found, truth)[found.visible].max() < 3
+
+
+def test_a_depth_that_denies_what_can_be_seen_is_believed_no_more():
+    """As on glass, where depth now is the surface's and now that of what lies behind; a thing in front looks different."""
+    tracks = SimpleNamespace(sure=np.ones(4, bool), denied=np.zeros(4, np.int32))
+    for frame in range(3):
+        evidence = Evidence(
+            distinct=np.ones(4, bool),
+            likeness=np.array([0.85, 0.3, 0.85, 0.85]),  # the second one is covered by something
+            core=np.full(4, 0.9),
+            error=np.full(4, 0.5),
+            support=np.array([8, 8, 8, 1]),  # of the last one nobody else tells where it should be
+            backward=np.zeros(4),
+            nearer=np.array([0.05, 0.05, 0.05 if frame != 1 else 0.0, 0.05]),  # the third one's is not always so
+            hidden=np.zeros(4),
+        )
+        assert tracks.sure.all()
+        doubt_depths(tracks, evidence, DepthSettings(denials=3))
+    assert tracks.sure.tolist() == [False, True, True, True]
 
 
 def test_better_signs_never_lower_the_confidence():

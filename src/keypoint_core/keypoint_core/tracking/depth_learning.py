@@ -1,7 +1,8 @@
 """How far away points are, from how they move.
 
 Depth is missing at edges, and on glass it is that of what lies behind. Whatever has moved shows its distance: under the
-right motion of its body, a point with the wrong depth is seen elsewhere on the line that its ray has become.
+right motion of its body, a point with the wrong depth is seen elsewhere on the line that its ray has become. And what still
+looks right, where it should be, while depth says that something is in front, was not at that depth.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keypoint_core.tracking.consensus import Bodies
+from keypoint_core.tracking.evidence import Evidence
 from keypoint_core.tracking.hybrid_tracks import HybridTracks
 from keypoint_core.tracking.measurement import Measurement
 from keypoint_core.tracking.picture import Picture
@@ -31,6 +33,11 @@ class DepthSettings:
         stray: a point that parts from its body, but by no more than this [px], has a wrong depth
         explained: if another one puts it that near to where it is seen [px],
         change: and differs by no more than this part.
+        right: a point looks right with such a likeness, and such a one of its patch's middle,
+        near: no farther than that from where its body puts it [px],
+        told: on the word of so many other points.
+        in_front: depth denies a point that something lies this much before [m].
+        denials: frames running in which depth denies what looks right, after which it is believed no more.
     """
 
     likeness: float = 0.8
@@ -40,6 +47,11 @@ class DepthSettings:
     stray: float = 8.0
     explained: float = 1.0
     change: float = 0.3
+    right: float = 0.8
+    near: float = 1.5
+    told: int = 3
+    in_front: float = 0.02
+    denials: int = 3
 
 
 def learn_depths(
@@ -73,3 +85,18 @@ def learn_depths(
         tracks.tangents[rows] *= scale[:, None, None]
         tracks.sure[rows[stray[rows]]] = False
         found.error[rows] = error
+
+
+def doubt_depths(tracks: HybridTracks, evidence: Evidence, settings: DepthSettings) -> None:
+    """Ceases to believe first depths which time and again say that something covers a point that can be seen.
+
+    Args:
+        tracks: they are told.
+        evidence: of the newest frame.
+        settings: see there.
+    """
+    e, s = evidence, settings
+    shown = e.distinct & (e.likeness >= s.right) & (e.core >= s.right) & (e.error <= s.near)
+    denied = shown & (e.support >= s.told) & (e.nearer > s.in_front)  # false for NaN
+    tracks.denied[:] = np.where(denied, tracks.denied + 1, 0)
+    tracks.sure[tracks.denied >= s.denials] = False

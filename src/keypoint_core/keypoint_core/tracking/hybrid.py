@@ -18,7 +18,7 @@ from keypoint_core.geometry.lifting import lift
 from keypoint_core.tracking import templates as patches
 from keypoint_core.tracking.companions import CompanionSettings, companions
 from keypoint_core.tracking.consensus import Bodies, ConsensusSettings
-from keypoint_core.tracking.depth_learning import DepthSettings, learn_depths
+from keypoint_core.tracking.depth_learning import DepthSettings, doubt_depths, learn_depths
 from keypoint_core.tracking.evidence import Evidence, nearer
 from keypoint_core.tracking.frame_check import check_size
 from keypoint_core.tracking.hybrid_tracks import HybridTracks
@@ -124,6 +124,7 @@ class HybridTracker:
         tracks.place[:], tracks.followed[:] = found.place, seen | (believed & found.distinct & self._likely(found))
         self._keep_views(tracks, picture, found, seen)
         learn_depths(tracks, self._bodies, picture, found, self._settings.depth)
+        doubt_depths(tracks, evidence, self._settings.depth)
         open_bodies(tracks, self._bodies, picture, found, self._settings.relocation)
         gone = ~seen & ~(evidence.nearer > self._settings.gone)  # also where depth is unknown
         find_missing(tracks, self._bodies, picture, gone, self._redetector, self._turn, self._settings.relocation)

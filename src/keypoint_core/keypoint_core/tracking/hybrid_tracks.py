@@ -30,6 +30,7 @@ class HybridTracks:
         own: [N] bool, keypoints; the others are companions.
         fit: [N] bool, whether the first patch can be found by itself.
         points, tangents, sure: of `Surfaces`, in the frame they were added in.
+        denied: [N] int32, how many frames running depth spoke against what was seen of them.
         group, body: of `Cloud`.
         features: [N, D] what the redetector remembers.
         views: N of them.
@@ -47,6 +48,7 @@ class HybridTracks:
     points: Float64
     tangents: Float64
     sure: NDArray[np.bool_]
+    denied: NDArray[np.int32]
     group: NDArray[np.int32]
     body: NDArray[np.int32]
     features: Float32
@@ -102,6 +104,7 @@ class HybridTracks:
             points=surfaces.points,
             tangents=surfaces.tangents,
             sure=surfaces.sure,
+            denied=np.zeros(n, dtype=np.int32),
             group=np.full(n, group, dtype=np.int32),
             body=np.full(n, body, dtype=np.int32),
             features=features,
