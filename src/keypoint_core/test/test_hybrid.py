@@ -11,7 +11,7 @@ import pytest
 from keypoint_core.tracking.depth_learning import DepthSettings, doubt_depths
 from keypoint_core.tracking.descriptor_redetector import DescriptorRedetector
 from keypoint_core.tracking.evidence import Evidence
-from keypoint_core.tracking.hybrid import HybridTracker
+from keypoint_core.tracking.hybrid import HybridSettings, HybridTracker
 from keypoint_core.tracking.judgement import JudgementSettings, confidence
 from keypoint_core.tracking.lucas_kanade import LucasKanade
 from keypoint_core.types import SECOND, Frame, Intrinsics, KeypointStatus
@@ -123,6 +123,26 @@ def test_a_depth_that_denies_what_can_be_seen_is_believed_no_more():
         assert tracks.sure.all()
         doubt_depths(tracks, evidence, DepthSettings(denials=3))
     assert tracks.sure.tolist() == [False, True, True, True]
+
+
+def test_points_on_glass_come_back_when_their_first_depth_is_doubted(scene, local):
+    """Sixteen points; the camera sees through the left part at first, then no more, and pictures become noisy."""
+    middle = scene.pixels(scene.pose(), local)[:, 0].mean()
+
+    def change(frame, i):
+        depth, noise = frame.depth.copy(), np.random.default_rng(i).normal(0, 18, frame.color.shape)
+        if i < 5:
+            depth[:, : int(middle)] += 0.05
+            return dataclasses.replace(frame, depth=depth)
+        return dataclasses.replace(frame, color=np.clip(frame.color + noise, 0, 255).astype(np.uint8))
+
+    def part_seen(denials):
+        tracker = HybridTracker(HybridSettings(depth=DepthSettings(denials=denials)))
+        results = run(tracker, scene, local, [scene.pose()] * 20, change)
+        left = results[0][1][:, 0] < middle - 5
+        return np.array([found.visible for found, _ in results])[10:, left].mean()
+
+    assert part_seen(DepthSettings().denials) > 0.85 > 0.75 > part_seen(10**6)
 
 
 def test_better_signs_never_lower_the_confidence():
