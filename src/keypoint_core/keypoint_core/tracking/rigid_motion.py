@@ -33,7 +33,7 @@ class MotionSettings:
         shift_prior: the same against moving [px^2/m^2].
     """
 
-    iterations: int = 6
+    iterations: int = 5
     wide: float = 12.0
     narrow: float = 1.5
     depth_scale: float = 0.008
@@ -106,14 +106,16 @@ def fit(
     depth = np.where(known, seen.depth, 0.0)
     for scale in scales if len(points) else ():
         moved = motion.apply(points)
-        error, slopes = _errors(moved, seen.rays, focal)
+        centre = np.add.reduce(moved) / len(moved)
+        arms = (moved - centre).T
+        error, slopes = _errors(moved, arms, seen.rays, focal)
         trust = (scale**2 / (scale**2 + (error**2).sum(axis=0))) ** 2
-        gap, tilt = _depth_errors(moved, depth, settings.depth_scale)
+        gap, tilt = _depth_errors(moved, arms, depth, settings.depth_scale)
         belief = known * trust / (1 + gap**2) ** 2
         weighted = np.hstack([slopes * np.concatenate([trust, trust]), tilt * belief])
         matrix = weighted @ np.hstack([slopes, tilt]).T + prior
         step = np.linalg.solve(matrix, -weighted @ np.concatenate([error.ravel(), gap]))
-        motion = _moved(motion, step, moved.mean(axis=0))
+        motion = _moved(motion, step, centre)
     return motion
 
 
@@ -196,9 +198,12 @@ def tangents(rays: Float64, depth: Float64, inverse_depth: Float64, focal: float
     return result
 
 
-def _errors(moved: Float64, rays: Float64, focal: float) -> tuple[Float64, Float64]:
-    """Errors [2, N] [px], and how they change [6, 2 N] with a turn about the middle [rad] and a shift [m]."""
-    px, py, pz = (moved - moved.mean(axis=0)).T
+def _errors(moved: Float64, arms: Float64, rays: Float64, focal: float) -> tuple[Float64, Float64]:
+    """Errors [2, N] [px], and how they change [6, 2 N] with a turn about the middle [rad] and a shift [m].
+
+    `arms` [3, N] are the points seen from their middle [m].
+    """
+    px, py, pz = arms
     inverse = 1 / np.maximum(moved[:, 2], _Z)
     x, y = moved[:, 0] * inverse, moved[:, 1] * inverse
     slopes = np.zeros((6, 2, len(moved)))
@@ -212,9 +217,9 @@ def _errors(moved: Float64, rays: Float64, focal: float) -> tuple[Float64, Float
     return error, slopes.reshape(6, -1)
 
 
-def _depth_errors(moved: Float64, depth: Float64, scale: float) -> tuple[Float64, Float64]:
-    """Errors [N] of depths in units of a scale, and how they change [6, N]."""
-    px, py, _ = (moved - moved.mean(axis=0)).T
+def _depth_errors(moved: Float64, arms: Float64, depth: Float64, scale: float) -> tuple[Float64, Float64]:
+    """Errors [N] of depths in units of a scale, and how they change [6, N]; `arms` as in `_errors`."""
+    px, py, _ = arms
     slopes = np.zeros((6, len(moved)))
     slopes[0], slopes[1], slopes[5] = py / scale, -px / scale, 1 / scale
     gap: Float64 = (moved[:, 2] - depth) / scale
