@@ -33,7 +33,7 @@ SEEN = {
     Intrinsics: {"width", "height", "fx", "fy", "cx", "cy", "distortion"},
     RobotState: {"stamp", "position", "velocity", "effort", "gripper", "awaits"},
     Keypoints: {"stamp", "ids", "pixels", "confidence", "status", "points", "camera_pose"},
-    Observation: {"keypoints", "state"},
+    Observation: {"keypoints", "state", "frame"},  # the frame as the camera gave it, see above
 }
 MESSAGES = {
     "SimFeedback": {"header", "tick", "position", "velocity", "effort", "gripper", "awaits"},

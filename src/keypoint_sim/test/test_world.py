@@ -222,7 +222,7 @@ def test_a_verdict_depends_on_the_physics_alone(world: World) -> None:
 def test_what_a_deployed_system_sees_carries_no_ground_truth(world: World) -> None:
     assert {f.name for f in fields(Frame)} == {"stamp", "color", "depth", "intrinsics", "frame_id"}
     assert {f.name for f in fields(RobotState)} == {"stamp", "position", "velocity", "effort", "gripper", "awaits"}
-    assert {f.name for f in fields(Observation)} == {"keypoints", "state"}
+    assert {f.name for f in fields(Observation)} == {"keypoints", "state", "frame"}
     seen = []
     for x in (0.40, 0.50):  # the state is that of the arm, wherever the clock stands
         world.reset(2, "rp", np.array([[x, 0.1, 0.2]]))
