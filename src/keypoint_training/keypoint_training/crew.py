@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from keypoint_core.policies.image_mlp import ImageMlpPolicy
 from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
 from keypoint_core.types import Float32
 from keypoint_sim.tasks.base import TaskStatus
@@ -127,7 +128,7 @@ class Crew:
         raise RuntimeError("a crew works inside its `with` block only")
 
 
-def save_student(path: Path, policy: KeypointMlpPolicy) -> None:
+def save_student(path: Path, policy: KeypointMlpPolicy | ImageMlpPolicy) -> None:
     """Weights as safetensors at `path`, which appear last and whole, and their settings beside them."""
     part = path.with_suffix(".part")
     settings = policy.save(part)

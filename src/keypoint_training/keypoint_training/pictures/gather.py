@@ -158,14 +158,6 @@ def gather(jobs: Sequence[Job], workers: int, progress: Callable[[int], None]) -
     return join(parts)
 
 
-def save_student(path: Path, policy: ImageMlpPolicy) -> None:
-    """Weights as safetensors at `path`, which appear last and whole, and their settings beside them."""
-    part = path.with_suffix(".part")
-    settings = policy.save(part)
-    path.with_suffix(".json").write_text(json.dumps(settings, indent=2) + "\n")
-    part.replace(path)
-
-
 def load_student(path: Path) -> ImageMlpPolicy:
-    """Reads what `save_student` wrote."""
+    """Reads what `crew.save_student` wrote."""
     return ImageMlpPolicy.load(path, json.loads(path.with_suffix(".json").read_text()))

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from keypoint_core.policies.image_mlp import POINT_CLOUD, ImageMlp, ImageMlpPolicy, ImageMlpSettings
 from keypoint_core.types import Intrinsics
 from keypoint_sim.experts import DT
+from keypoint_training.crew import save_student
 from keypoint_training.episodes import Episodes
 from keypoint_training.fitting import action_loss, policy_settings
-from keypoint_training.pictures.gather import Job, PictureEpisodes, gather, join, load, save, save_student
+from keypoint_training.pictures.gather import Job, PictureEpisodes, gather, join, load, save
 from keypoint_training.pictures.settings import PictureSettings
 from keypoint_training.rng import Stream, generator, torch_seed
 
