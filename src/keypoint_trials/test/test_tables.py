@@ -1,6 +1,7 @@
 """The paper's tables: what is run, what is kept, and what is shown of it."""
 
 import csv
+import json
 import math
 from dataclasses import replace
 
@@ -56,6 +57,22 @@ class TestBook:
         assert book.load(CELL) == {}
         version[0] = "aaaaaaaa"
         assert list(book.load(CELL)) == [1]
+
+    def test_what_is_shipped_counts_and_is_not_written_to(self, tmp_path, version):
+        shipped, own = tmp_path / "shipped", tmp_path / "own"
+        Book(shipped).add(CELL, episode(1))
+        Book(shipped).add(CELL, episode(2, False, "time limit"))
+        before = Book(shipped).path(CELL).read_text()
+        book = Book(own, shipped)
+        book.add(CELL, episode(2))
+        assert book.load(CELL) == {1: episode(1), 2: episode(2)}
+        assert Book(shipped).path(CELL).read_text() == before
+
+    def test_says_which_sources_ran_an_episode(self, tmp_path, version, monkeypatch):
+        monkeypatch.setattr(cells, "git_revision", lambda: "abcdef123456")
+        book = Book(tmp_path)
+        book.add(CELL, episode(1))
+        assert json.loads(book.path(CELL).read_text())["git"] == "abcdef123456"
 
     def test_runs_only_what_is_missing_and_in_order(self, tmp_path, version, monkeypatch):
         asked = []
@@ -162,3 +179,20 @@ def test_page_and_csv_say_what_was_measured(tmp_path, scores):
 def test_picture(tmp_path, scores):
     write_figure(tmp_path / "tables.png", "words", layouts(("atk",), ("light",)), ["clock_button"], scores)
     assert (tmp_path / "tables.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_running_shows_what_there_is(tmp_path, version, monkeypatch):
+    def never(*_):
+        raise AssertionError("something was run")
+
+    monkeypatch.setattr(fill, "in_order", never)
+    monkeypatch.setattr(fill, "measure_transfer", lambda jobs, *_: {} if not jobs else never())
+    monkeypatch.setattr(fill, "fingerprint", lambda name: "aaaaaaaa")
+    monkeypatch.setattr(fill, "trained", lambda cell: cell.task == "clock_button")
+    cell = replace(CELL, condition="rp")
+    for seed in range(3):
+        Book(tmp_path).add(cell, episode(seed, seed > 0, "time limit"))
+    options = ["--task", "clock_button", "--method", "atk", "--condition", "rp", "--training-seed", "0", "--no-run"]
+    monkeypatch.setattr(fill.sys, "argv", ["fill", *options, "--folder", str(tmp_path)])
+    fill.main()
+    assert json.loads((tmp_path / "summary.json").read_text())["cells"] == {"clock_button/atk/rp": [2, 3]}

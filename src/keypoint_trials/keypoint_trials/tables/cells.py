@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from keypoint_core.checkpoint import load_checkpoint
+from keypoint_core.runs import git_revision
 from keypoint_core.statistics import wilson_interval
 from keypoint_trials.evaluate import EpisodeResult, EvaluationRequest
 
@@ -58,32 +59,27 @@ def fingerprint(checkpoint: str) -> str:
 class Book:
     """Episodes of cells, one line each, written as soon as they end: what is there is not run again.
 
-    Episodes of a checkpoint that was trained anew since are not counted.
+    Episodes of a checkpoint that was trained anew since are not counted. Each line says by which commit of the sources it
+    was run.
 
     Args:
         folder: of the tables.
+        shipped: folder of other tables, whose episodes count as well; nothing is written there.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, shipped: Path | None = None) -> None:
+        self._folder, self._shipped = folder, shipped
+        self._revision = git_revision()
 
     def path(self, cell: Cell) -> Path:
         """File of a cell's episodes; raises CheckpointError without its checkpoint."""
-        name = f"{cell.robot}-{cell.correspondence}-{cell.tracker}-seed{cell.training_seed}"
-        version = fingerprint(cell.request().checkpoint)
-        return self._folder / "episodes" / cell.task / cell.method / cell.condition / f"{name}-{version}.jsonl"
+        return self._folder / _name(cell)
 
     def load(self, cell: Cell) -> dict[int, EpisodeResult]:
         """Scene seed -> its episode; a line that was cut off by a crash does not count."""
-        path = self.path(cell)
-        episodes = {}
-        for line in path.read_text().splitlines() if path.is_file() else ():
-            try:
-                values = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            episodes[int(values["seed"])] = EpisodeResult(**{**values, "pose": tuple(values["pose"])})
-        return episodes
+        name = _name(cell)
+        folders = [folder for folder in (self._shipped, self._folder) if folder is not None]
+        return {seed: episode for folder in folders for seed, episode in _read(folder / name)}
 
     def add(self, cell: Cell, episode: EpisodeResult) -> None:
         """Writes down one episode."""
@@ -91,7 +87,26 @@ class Book:
         path.parent.mkdir(parents=True, exist_ok=True)
         torn = path.is_file() and not path.read_bytes().endswith(b"\n")
         with path.open("a") as file:
-            file.write(("\n" if torn else "") + json.dumps(asdict(episode)) + "\n")
+            line = json.dumps({**asdict(episode), "git": self._revision})
+            file.write(("\n" if torn else "") + line + "\n")
+
+
+def _name(cell: Cell) -> Path:
+    """File of a cell's episodes below a folder of tables."""
+    name = f"{cell.robot}-{cell.correspondence}-{cell.tracker}-seed{cell.training_seed}"
+    version = fingerprint(cell.request().checkpoint)
+    return Path("episodes", cell.task, cell.method, cell.condition, f"{name}-{version}.jsonl")
+
+
+def _read(path: Path) -> Iterator[tuple[int, EpisodeResult]]:
+    """Scene seeds and episodes of a file, none where there is no file."""
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        values.pop("git", None)
+        yield int(values["seed"]), EpisodeResult(**{**values, "pose": tuple(values["pose"])})
 
 
 @dataclass(frozen=True)

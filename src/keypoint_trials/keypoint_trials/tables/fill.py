@@ -3,8 +3,9 @@
     python -m keypoint_trials.tables.fill --task clock_button --method atk,full_set --condition rp,light --n 20
 
 Every episode is on rendered frames, with correspondence and tracker in the loop. Each is written down as soon as it ends
-(`runs/tables/episodes`), so the command goes on where it was stopped, and does anew only what was trained anew. It leaves
-tables.html, tables.png and tables.csv.
+(`runs/tables/episodes`), so the command goes on where it was stopped, and does anew only what was trained anew. Those that
+come with the checkpoints (`models/results`) count as well; `--no-run` shows what there is. It leaves tables.html, tables.png
+and tables.csv.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from keypoint_trials.tables.page import Scores, Transfer, rate_text, write_csv, 
 from keypoint_trials.tables.published import TASKS
 
 SELECTION = "selection.png"
+RESULTS = "results"  # below the models
 TRANSFER = ("atk", "light+camera", 5000)  # checkpoint, condition and first scene of Table 3
 
 
@@ -55,6 +57,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="chooses the scenes")
     parser.add_argument("--transfer", type=int, default=100, help="scenes of each task for Table 3; 0 leaves it empty")
     parser.add_argument("--folder", type=Path, default=None, help="of episodes and tables (default: runs/tables)")
+    parser.add_argument("--run", action=argparse.BooleanOptionalAction, default=True, help="run what is missing")
     add_worker_options(parser)
     chosen = parser.parse_args(arguments)
     if chosen.n < 0 or chosen.transfer < 0 or chosen.seed < 0:
@@ -115,10 +118,8 @@ def scores_of(cells: Sequence[Cell], seeds: Sequence[int], book: Book) -> Scores
     return {key: score(*key, seeds) for key, seeds in episodes.items()}
 
 
-def measure_transfer(
-    tasks: Sequence[str], robot: str, n: int, folder: Path, workers: Workers, console: Console
-) -> dict[str, Transfer]:
-    """Table 3: how well the kept keypoints of each task are located."""
+def transfer_jobs(tasks: Sequence[str], robot: str, n: int, folder: Path) -> list[bench.Job]:
+    """The scenes of Table 3: where the kept keypoints of each task are located."""
     method, condition, first = TRANSFER
     jobs = []
     for task in tasks:
@@ -129,6 +130,11 @@ def measure_transfer(
             kinds = kinds_of_scenes(n, 0.0)
             backends = (cell.correspondence,)
             jobs += [bench.Job(view, condition, first + i, kind, backends, results) for i, kind in enumerate(kinds)]
+    return jobs
+
+
+def measure_transfer(jobs: Sequence[bench.Job], workers: Workers, console: Console) -> dict[str, Transfer]:
+    """Table 3: how well the kept keypoints of each task are located."""
     shown = track(in_order(bench.run, jobs, workers), "transfer", total=len(jobs), console=console, disable=not jobs)
     groups = group([one for results in shown for one in results])
     lines = {}
@@ -175,14 +181,17 @@ def main() -> None:
         there, seeds, book = (
             [cell for cell in cells if trained(cell)],
             scenes(arguments.seed, arguments.n),
-            Book(folder),
+            Book(folder, models_folder() / RESULTS),
         )
         for name in sorted(
             {cell.request().checkpoint for cell in cells} - {cell.request().checkpoint for cell in there}
         ):
             console.print(f"[yellow]not trained[/] {name}")
-        run_missing(there, seeds, book, workers, console)
-        transfer = measure_transfer(tasks, arguments.robot, arguments.transfer, folder, workers, console)
+        if arguments.run:
+            run_missing(there, seeds, book, workers, console)
+        jobs = transfer_jobs(tasks, arguments.robot, arguments.transfer, folder)
+        jobs = [job for job in jobs if arguments.run or job.file.is_file()]
+        transfer = measure_transfer(jobs, workers, console)
     except (KeypointError, ValueError) as error:
         sys.exit(str(error))
     leave(folder, arguments, shown, tasks, scores_of(there, seeds, book), transfer, console)
