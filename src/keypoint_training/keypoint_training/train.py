@@ -107,7 +107,7 @@ def main() -> int:
     options, console = parse(), Console()
 
     def work(folder: Path, settings: TrainSettings) -> tuple[Table, str]:
-        name = checkpoint_of_robot(f"{settings.task}/{METHOD}", settings.robot)
+        name = checkpoint_of_robot(f"{settings.task}/{METHOD}", settings.robot, settings.seed)
         checkpoint = options.output or models_folder() / name
         with Bars(console) as bars:
             figures = train(folder, settings, options.workers, options.scenes, checkpoint, bars)
