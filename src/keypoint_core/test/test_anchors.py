@@ -89,3 +89,24 @@ def test_more_patches_than_opencv_takes_at_once():
     found = patches.examine(LiveImage.of(Frame(0, reference.color, reference.depth, K)), poses, 0, brief=True)
     assert found.correlation.shape == (20_000, 2)
     assert (found.correlation > 0.99).all()
+
+
+def test_a_keypoint_on_an_edge_follows_it_and_does_not_slide_along():
+    rng = np.random.default_rng(0)
+
+    def edge(column: int) -> np.ndarray:
+        color = np.full((480, 640, 3), 90, np.uint8)
+        color[:, column:] = 160
+        noise = rng.normal(0, 6, color.shape[:2])[..., None]
+        return np.clip(color + noise, 0, 255).astype(np.uint8)
+
+    pixels = np.array([[320.0, v] for v in range(100, 380, 20)], np.float32)
+    ids = np.arange(len(pixels), dtype=np.int32)
+    reference = Reference(edge(320), np.full((480, 640), 0.9, np.float32), K, ids, pixels)
+    live = LiveImage.of(Frame(0, edge(322), None, K))
+    surfaces = surfaces_at(reference, pixels.astype(float))
+    loose, pulled = (Patches(reference, surfaces, 7, pull).examine(live, np.eye(4)[None], 4) for pull in (0.0, 0.01))
+    slid = [np.abs(evidence.places - evidence.predicted)[0, :, 1].mean() for evidence in (loose, pulled)]
+    assert slid[0] > 1.5 and slid[1] < 0.5
+    np.testing.assert_allclose((pulled.places - pulled.predicted)[0, :, 0], 2.0, atol=0.7)
+    np.testing.assert_array_equal(pulled.correlation, loose.correlation)

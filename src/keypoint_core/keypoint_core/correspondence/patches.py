@@ -30,8 +30,8 @@ class Evidence:
     Attributes:
         predicted: [H, N, 2] where the pose puts the patch's middle (u, v); NaN behind the camera.
         pixels: [H, N, 2] where the patch fits best near there.
-        places: [H, N, 2] where the patch's middle is taken to be: where it fits best if it fits well, else where the
-            pose puts it. Colours and depths are compared there.
+        places: [H, N, 2] where the patch's middle is taken to be: where it fits best, pulled towards the pose, if it
+            fits well, else where the pose puts it. Colours and depths are compared there.
         correlation: [H, N] normalised cross-correlation there, -1..1; NaN without texture, or where the patch faces
             away or lies outside the image.
         area: [H, N] how large the patch is seen, as a share of its size in the reference.
@@ -83,10 +83,12 @@ class Patches:
         reference: the patches are cut from.
         surfaces: N of them.
         radius: half a patch's side [px].
+        pull: correlation that a place has to win for lying one pixel of the reference away from where a pose puts the
+            patch, growing with the square. Without it, a patch on an edge slides along.
     """
 
-    def __init__(self, reference: Reference, surfaces: Surfaces, radius: int) -> None:
-        self.surfaces, self._radius = surfaces, radius
+    def __init__(self, reference: Reference, surfaces: Surfaces, radius: int, pull: float = 0.0) -> None:
+        self.surfaces, self._radius, self._pull = surfaces, radius, pull
         offsets = _grid(radius)
         mask = on_surface(reference, surfaces, offsets)
         mask[mask.mean(axis=1) < _LEAST_ON] = True
@@ -117,13 +119,13 @@ class Patches:
         h, n = len(poses), len(self)
         predicted, affine = self._projected(poses, live.intrinsics)
         area = affine[..., 0, 0] * affine[..., 1, 1] - affine[..., 0, 1] * affine[..., 1, 0]
-        correlation, offset = self._search(live.gray, predicted, affine, search)
-        pixels = predicted + np.einsum("hnij,hnj->hni", affine, offset)
+        correlation, offsets = self._search(live.gray, predicted, affine, search)
+        pixels, pulled = (predicted + np.einsum("hnij,hnj->hni", affine, offset) for offset in offsets)
         limit = np.array([live.intrinsics.width - 1, live.intrinsics.height - 1])
         shown = ((pixels >= 0) & (pixels <= limit)).all(axis=2) & (area > _THIN)
         correlation[~shown | ~self._textured] = np.nan
         fits = (correlation.reshape(h, n) >= ALIKE)[..., None]  # false for NaN
-        places = np.where(fits, pixels, predicted)
+        places = np.where(fits, pulled, predicted)
         nothing = np.zeros((h, n))
         chroma, tint = (nothing,) * 2 if brief else self._colours(live.chroma, places, affine)
         depths = (nothing,) * 4 if brief else self._depths(live, poses, places, affine)
@@ -139,8 +141,10 @@ class Patches:
         seen = camera.project(moved.reshape(-1, 3), intrinsics).reshape(len(poses), 3, len(self), 2)
         return seen[:, 0], np.stack([seen[:, 1] - seen[:, 0], seen[:, 2] - seen[:, 0]], axis=3)
 
-    def _search(self, gray: Float32, predicted: Float64, affine: Float64, search: int) -> tuple[Float64, Float64]:
-        """The best correlation [H, N] and its offset [H, N, 2] in pixels of the reference."""
+    def _search(
+        self, gray: Float32, predicted: Float64, affine: Float64, search: int
+    ) -> tuple[Float64, tuple[Float64, Float64]]:
+        """The best correlation [H, N], and the offsets [H, N, 2] of it and of the pulled place in pixels of the reference."""
         h, n = predicted.shape[:2]
         reach = self._radius + search
         places = predicted[:, :, None] + np.einsum("hnij,kj->hnki", affine, _grid(reach))
@@ -152,11 +156,11 @@ class Patches:
             for du in range(steps):
                 part = window[:, :, dv : dv + side, du : du + side].reshape(h, n, -1)
                 scores[:, :, dv, du] = self._correlation(part)
-        best = scores.reshape(h, n, -1).argmax(axis=2)
-        row, column = np.divmod(best, steps)
-        value = np.take_along_axis(scores.reshape(h, n, -1), best[..., None], axis=2)[..., 0]
-        fine = np.stack([_peak(scores, row, column, axis=3), _peak(scores, row, column, axis=2)], axis=2)
-        return value, np.stack([column, row], axis=2) - search + fine
+        value, offset = _summit(scores)
+        if not self._pull:
+            return value, (offset, offset)
+        scores -= self._pull * (_grid(search) ** 2).sum(axis=1).reshape(steps, steps)
+        return value, (offset, _summit(scores)[1])
 
     def _correlation(self, part: Float32) -> Float32:
         """[H, N] of live values [H, N, K] with the templates.
@@ -235,6 +239,17 @@ def _sampled(image: Float32, places: Float32) -> Float32:
     parts = [places[k : k + _ROWS] for k in range(0, max(1, len(places)), _ROWS)]
     seen = [cv2.remap(image, p[..., 0], p[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for p in parts]
     return np.concatenate(seen).astype(np.float32, copy=False)
+
+
+def _summit(scores: Float64) -> tuple[Float64, Float64]:
+    """The highest of scores [H, N, S, S], and its offset [H, N, 2] (u, v) from the middle cell in parts of cells."""
+    h, n, _, steps = scores.shape
+    flat = scores.reshape(h, n, -1)
+    best = flat.argmax(axis=2)
+    row, column = np.divmod(best, steps)
+    value = np.take_along_axis(flat, best[..., None], axis=2)[..., 0]
+    fine = np.stack([_peak(scores, row, column, axis=3), _peak(scores, row, column, axis=2)], axis=2)
+    return value, np.stack([column, row], axis=2) - steps // 2 + fine
 
 
 def _peak(scores: Float64, row: NDArray[np.int64], column: NDArray[np.int64], axis: int) -> Float64:

@@ -29,6 +29,7 @@ from keypoint_core.types import Float64, Frame, Keypoints, KeypointStatus
 
 _ANCHOR_SIGMA = 0.5  # error of a patch's best place [px]
 _A_SAY = 0.5  # matches near a surface, weighted by nearness, from which on they tell its pose
+_PULL = 0.02  # of keypoints towards their pose, see Patches
 _SELF = 0.004  # a corner this near to a keypoint is the keypoint itself [m]
 
 
@@ -124,7 +125,7 @@ class RigidBodies:
                 f"{known} of the reference's {len(reference.ids)} keypoints have a depth, at least "
                 f"{settings.min_located} must; move them off the holes of its depth image"
             )
-        self._keypoints = Patches(reference, surfaces, settings.patch_radius)
+        self._keypoints = Patches(reference, surfaces, settings.patch_radius, _PULL)
         self._anchors = Patches(
             reference, anchor_surfaces(reference, settings.surroundings, settings.anchors), settings.anchor_radius
         )
