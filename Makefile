@@ -14,7 +14,7 @@ quoted = $(if $($(1)),--$(2)="$($(1))")
 given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-atk train-baseline train-pictures train-recorded demonstrations train-descriptors tables transfer track-quality bench experts gallery track locate
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-baseline train-pictures train-recorded demonstrations train-descriptors tables transfer track-quality bench experts gallery track locate
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -49,10 +49,7 @@ tables: setup ## the ATK paper's tables with this stack's figures (TASK, METHOD,
 	@$(RUN) python -m keypoint_trials.tables.fill $(call given,TASK,task) $(call option,METHOD,method) \
 	  $(call option,CONDITION,condition) $(call option,N,n) $(call option,SEED,seed) $(call option,ROBOT,robot) $(ARGS)
 
-train: setup ## train the policy of TASK for ROBOT (SEED; ARGS="--resume runs/...")
-	@$(RUN) python -m keypoint_training.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
-
-train-atk: setup ## choose TASK's keypoints among 256 candidates and train its policy on them (ROBOT, SEED; ARGS="--resume runs/...")
+train: setup ## choose TASK's keypoints among 256 candidates and train its policy on them (ROBOT, SEED; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.atk.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
 
 train-baseline: setup ## train what ATK is compared with (TASK, METHOD=full_set|random_select|heuristic, ROBOT, SEED)

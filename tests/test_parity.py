@@ -21,7 +21,7 @@ NAMES = ["J1_base", "J2_shoulder", "J3_elbow", "J4_wrist1", "J5_wrist2", "J6_wri
 def in_process(seed, latency, frame_jitter=0.0, frame_drop=0.0, condition=CONDITION, **more):
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    names = ("clock_button", "dagger", condition, "hebi_chopsticks", "descriptors", "hybrid")
+    names = ("clock_button", "atk", condition, "hebi_chopsticks", "descriptors", "hybrid")
     request = EvaluationRequest(*names, latency, frame_jitter, frame_drop, **more)
     evaluator = Evaluator(request)
     episode = evaluator.episode(seed)

@@ -36,14 +36,14 @@ def test_options_reach_the_nodes():
 
 
 def test_the_task_names_its_checkpoint():
-    assert by_name(sim_graph(SystemOptions()))["policy"].parameters["checkpoint"] == "clock_button/dagger"
+    assert by_name(sim_graph(SystemOptions()))["policy"].parameters["checkpoint"] == "clock_button/atk"
 
 
 def test_another_robot_has_its_own_checkpoint():
     nodes = by_name(sim_graph(SystemOptions(robot="franka")))
     assert nodes["sim"].parameters["robot"] == nodes["arm"].parameters["robot"] == "franka"
     for name in ("correspondence", "policy"):
-        assert nodes[name].parameters["checkpoint"] == "clock_button/dagger_franka"
+        assert nodes[name].parameters["checkpoint"] == "clock_button/atk_franka"
     assert nodes["policy"].parameters["gripper"] == "fr3_finger_joint1"
     given = by_name(sim_graph(SystemOptions(robot="franka", checkpoint="a/b")))
     assert given["policy"].parameters["checkpoint"] == "a/b"

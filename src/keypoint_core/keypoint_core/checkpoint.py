@@ -145,10 +145,9 @@ def checkpoint_of_robot(name: str, robot: str, seed: int = 0) -> str:
 def require_trained(name: str, task: str, robot: str, models: Path) -> None:
     """Raises CheckpointError, with the command that trains one, when the models folder lacks a task's checkpoint."""
     if not (models / name / CARD).is_file():
-        target = "train-atk" if name.split("/")[-1].startswith("atk") else "train"
         raise CheckpointError(
             f"no checkpoint '{name}' in {models}: nobody has trained the task '{task}' for the robot '{robot}' yet; "
-            f"run: make {target} TASK={task} ROBOT={robot}"
+            f"run: make train TASK={task} ROBOT={robot}"
         )
 
 

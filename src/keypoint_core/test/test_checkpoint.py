@@ -303,5 +303,3 @@ def test_one_that_nobody_trained_names_the_command(folder: Path, tmp_path: Path)
     require_trained("task/method", "task", "hebi_chopsticks", tmp_path / "models")
     with pytest.raises(CheckpointError, match="no checkpoint 'task/method_franka'.*make train TASK=task ROBOT=franka"):
         require_trained("task/method_franka", "task", "franka", tmp_path / "models")
-    with pytest.raises(CheckpointError, match="make train-atk TASK=task ROBOT=franka"):
-        require_trained("task/atk_franka", "task", "franka", tmp_path / "models")

@@ -174,7 +174,7 @@ def test_a_quaternion_that_is_none_is_refused(quaternion):
 
 
 def test_a_checkpoint_knows_its_view():
-    checkpoint = load_checkpoint(Path(__file__).parents[3] / "models/clock_button/dagger")
+    checkpoint = load_checkpoint(Path(__file__).parents[3] / "models/clock_button/atk")
     transformer = training_view(checkpoint)
     camera = np.array(checkpoint.card.camera_pose)
     keypoints = seen(camera @ rigid(Rotation.from_rotvec((0.02, 0.03, 0)), np.zeros(3)), depthless=range(len(OBJECT)))

@@ -25,7 +25,7 @@ SMALL, LARGE = Intrinsics(160, 120, 160.0, 160.0, 79.5, 59.5), Intrinsics(320, 2
 STEP = 66_666_667
 TIMEOUT = 60.0  # locating takes a while on a busy machine [s]
 PIXELS = np.array([[60, 50], [90, 70], [75, 60]], np.float32)
-CHECKPOINT = Path(__file__).parents[3] / "models" / "clock_button" / "dagger"
+CHECKPOINT = Path(__file__).parents[3] / "models" / "clock_button" / "atk"
 
 
 def texture(index: int, size=(160, 120)) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Puts what a checkpoint scored elsewhere on its card: the figures of an evaluation's summary.json.
 
-    python -m keypoint_training.annotate models/clock_button/dagger runs/20260101-120000-evaluate
+    python -m keypoint_training.annotate models/clock_button/atk runs/20260101-120000-evaluate
 
 Weights and reference view stay as they are; the figures state the command that gives them again.
 """

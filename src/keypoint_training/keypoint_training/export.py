@@ -15,8 +15,6 @@ from keypoint_core.types import Float32, Float64, Frame, Intrinsics
 from keypoint_sim.world import World
 from keypoint_training.settings import TrainSettings
 
-METHOD = "dagger"
-
 
 def camera_in_base(world: World) -> Float64:
     """Pose [4, 4] of the deployed camera's optical frame in the arm's base frame, whose axes are the world's."""
@@ -56,7 +54,7 @@ def export_checkpoint(
     settings: TrainSettings,
     training: dict[str, Any],
     metrics: dict[str, Any],
-    method: str = METHOD,
+    method: str,
 ) -> Card:
     """Writes weights, reference view and card; replaces a checkpoint that is there, and no other file.
 

@@ -45,8 +45,10 @@ def checkpoint(tmp_path, world, policy, settings, pixels):
     depth = rng.uniform(0.5, 1.5, (480, 640)).astype(np.float32)
     depth[:5] = np.nan
     view = ReferenceView(Frame(0, color, depth, world.camera.intrinsics), np.eye(4))
-    folder = tmp_path / "dagger"
-    export_checkpoint(folder, rig_of(world), view.frame, pixels, policy, settings, {"seed": 0}, {"success_rate": 1.0})
+    folder = tmp_path / "atk"
+    export_checkpoint(
+        folder, rig_of(world), view.frame, pixels, policy, settings, {"seed": 0}, {"success_rate": 1.0}, "atk"
+    )
     return folder, view
 
 
@@ -101,7 +103,7 @@ def test_a_missing_file_is_refused(checkpoint):
 def test_exporting_again_leaves_nothing_old(checkpoint, world, policy, settings, pixels):
     folder, view = checkpoint
     (folder / "old.safetensors").write_bytes(b"old")
-    export_checkpoint(folder, rig_of(world), view.frame, pixels, policy, settings, {}, {})
+    export_checkpoint(folder, rig_of(world), view.frame, pixels, policy, settings, {}, {}, "atk")
     assert not (folder / "old.safetensors").exists()
     assert (folder / CARD).is_file()
 

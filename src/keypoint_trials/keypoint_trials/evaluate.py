@@ -231,7 +231,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Evaluates a checkpoint on rendered frames.")
     parser.add_argument("--task", default="clock_button")
-    parser.add_argument("--method", default="dagger")
+    parser.add_argument("--method", default="atk", help="checkpoint, or a control of ATK's")
     parser.add_argument("--condition", default="light", help="rp, rb, ro, light, or names joined by +")
     parser.add_argument("--training-seed", type=int, default=0, help="of the checkpoint")
     parser.add_argument("--robot", type=robot_name, default=DEFAULT_ROBOT)

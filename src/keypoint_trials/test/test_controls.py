@@ -81,7 +81,7 @@ def test_each_method_sees_through_what_it_says(world, reference):
     with pytest.raises(InputError, match="sight is deployed, frozen or exact"):
         make_perception("guess", "sift_pnp", "lucas_kanade", world, reference)
     assert [method.name for method in METHODS if method.sight == EXACT] == ["exact_tracks"]
-    assert method_named("dagger").checkpoint == "dagger" and method_named("dagger").sight == DEPLOYED
+    assert method_named("mine").checkpoint == "mine" and method_named("mine").sight == DEPLOYED
 
 
 def reference_frame(reference) -> Frame:

@@ -136,8 +136,8 @@ def test_kinds_of_scenes():
 
 
 def test_a_checkpoint_of_another_view_is_refused(world, monkeypatch):
-    view = transfer.View("clock_button", "hebi_chopsticks", "dagger", 8)
-    checkpoint = transfer.load_checkpoint("clock_button/dagger")
+    view = transfer.View("clock_button", "hebi_chopsticks", "atk", 8)
+    checkpoint = transfer.load_checkpoint("clock_button/atk")
     assert (transfer.make_reference(world, view).pixels == checkpoint.reference().pixels).all()
     reference = checkpoint.reference()
     moved = Reference(

@@ -185,9 +185,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=100, help="plain scenes of each task")
     parser.add_argument("--seed", type=int, default=5000, help="of the first scene")
     parser.add_argument("--hard", type=float, default=0.4, help="hard scenes on top, as a share of n")
-    parser.add_argument(
-        "--method", default="dagger", help="checkpoint whose keypoints are taken; '' for spread corners"
-    )
+    parser.add_argument("--method", default="atk", help="checkpoint whose keypoints are taken; '' for spread corners")
     parser.add_argument("--points", type=int, default=POINTS, help="keypoints where there is no checkpoint")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--resume", type=Path, default=None, metavar="RUN", help="measure what this run lacks")
