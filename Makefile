@@ -14,7 +14,7 @@ quoted = $(if $($(1)),--$(2)="$($(1))")
 given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train train-baseline train-pictures train-recorded demonstrations train-descriptors tables transfer track-quality bench experts gallery track locate
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train study train-baseline train-pictures train-recorded demonstrations train-descriptors tables transfer track-quality bench experts gallery track locate
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -51,6 +51,10 @@ tables: setup ## the ATK paper's tables with this stack's figures (TASK, METHOD,
 
 train: setup ## choose TASK's keypoints among 256 candidates and train its policy on them (ROBOT, SEED; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.atk.train --task $(TASK) $(call option,ROBOT,robot) $(call option,SEED,seed) $(ARGS)
+
+study: setup ## how far ATK's choice depends on the start of alpha and on the seed (TASK, ROBOT, ALPHAS, SEEDS; ARGS="--resume runs/...")
+	@$(RUN) python -m keypoint_training.atk.study --task $(TASK) $(call option,ROBOT,robot) \
+	  $(call option,ALPHAS,alphas) $(call option,SEEDS,seeds) $(ARGS)
 
 train-baseline: setup ## train what ATK is compared with (TASK, METHOD=full_set|random_select|heuristic, ROBOT, SEED)
 	@$(RUN) python -m keypoint_training.atk.baselines --task $(TASK) $(call option,METHOD,method) \

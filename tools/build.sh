@@ -4,7 +4,7 @@ set -eo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$KEYPOINT_ROOT"
 # Links of an earlier build to files that are gone since would end this one.
-[ ! -d build ] || find build -xtype l -delete
+for folder in build install; do [ ! -d $folder ] || find $folder -xtype l -delete; done
 # The venv's own colcon, so that the installed executables run on the venv's Python.
 exec python -m colcon --log-base log build --symlink-install \
     --event-handlers console_direct- console_cohesion+ \

@@ -122,7 +122,7 @@ def train(
     bodies = candidates.traits.bodies
     kept = choose(settings, candidates.pixels, np.isin(bodies, world.task.bodies))
     run = AtkRun(folder, settings, world.camera.intrinsics, candidates, workers, bars.show)
-    selection = _given(kept, settings)
+    selection = given(kept, settings)
     weights = run.train(selection)
     figures = run.evaluate(selection, weights, scenes)
     report = {
@@ -144,7 +144,7 @@ def train(
     return kept, figures
 
 
-def _given(kept: NDArray[np.int64], settings: BaselineSettings) -> Selection:
+def given(kept: NDArray[np.int64], settings: AtkSettings) -> Selection:
     """A selection that nobody learnt."""
     chances = np.isin(np.arange(settings.candidates), kept).astype(np.float64)
     return Selection(chances, kept, float("nan"), float("nan"), settings.selection.margin, ())
