@@ -156,7 +156,7 @@ def _shares(axes: Axes, pairs: Sequence[Pair], title: str) -> None:
     axes.set_yticks(rows, [pair.words for pair in pairs])
     axes.set(xlim=(-0.02, 1.02), ylim=(len(pairs) - 0.5, -0.5), xticks=np.linspace(0, 1, 5))
     axes.tick_params(colors=GREY, length=0, labelsize=9.5)
-    axes.set_title(title, fontsize=12, color=INK, loc="left", pad=24)
+    axes.set_title(title, fontsize=12, color=INK, loc="left", pad=26, x=-0.01)
     beside = {"frameon": False, "fontsize": 9.5, "handletextpad": 0.1, "borderaxespad": 0.2, "ncols": 3}
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), **beside)
     for side in axes.spines.values():

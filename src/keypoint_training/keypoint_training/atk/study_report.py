@@ -136,7 +136,7 @@ def cell_words(result: Result, report: Report) -> list[str]:
     if figures is None:
         return [*words, "no student yet"]
     words.append(f"success: {_successes(figures)}")
-    return words if result.control is None else [*words, f"random points on these bodies: {_successes(result.control)}"]
+    return words if result.control is None else [*words, f"random ones there: {_successes(result.control)}"]
 
 
 def write_files(folder: Path, task: str, robot: str, report: Report) -> None:
