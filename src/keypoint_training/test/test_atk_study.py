@@ -65,19 +65,20 @@ def asked(monkeypatch):
     return calls
 
 
-def test_a_study_runs_every_cell_once_and_shares_what_a_seed_gathered(tmp_path, monkeypatch, capsys, asked):
+def test_a_study_that_was_stopped_goes_on_and_shares_what_a_seed_gathered(tmp_path, monkeypatch, capsys, asked):
     monkeypatch.setenv("KEYPOINT_RUNS", str(tmp_path))
-    gathered = []
+    gathered, evaluated = [], []
     monkeypatch.setattr(run_module.Dagger, "_gather", counted(run_module.Dagger._gather, gathered))
-    evaluated = []
-    monkeypatch.setattr(AtkRun, "evaluate", counted(AtkRun.evaluate, evaluated))
+    monkeypatch.setattr(AtkRun, "evaluate", counted(AtkRun.evaluate, evaluated, stop_at=2))
 
-    assert main(["--seeds", "0,1", "--alphas", "0.25,0.8", *TINY]) == 0, capsys.readouterr().out
-    assert asked == [(0, 0.25), (1, 0.25), (0, 0.8), (1, 0.8)]
-    assert len(evaluated) == 2 + 2, "a mask that collapsed has no student; a control per seed"
-    assert len(gathered) == 2 * 2 + 4, "two rounds per seed, and a round of each student"
-
+    assert main(["--seeds", "0,1", "--alphas", "0.25,0.8", *TINY]) == 130, "stopped while the second is evaluated"
     folder = (tmp_path / "latest").resolve()
+    assert f"keypoint_training.atk.study --resume {folder}" in "".join(capsys.readouterr().out.split("\n"))
+    assert main(["--resume", str(folder), "--workers", "0"]) == 0, capsys.readouterr().out
+    assert asked == [(0, 0.25), (1, 0.25), (0, 0.8), (1, 0.8)], "no mask is learnt again"
+    assert len(gathered) == 2 * 2 + 4, "two rounds per seed, and a round of each student; no control where it collapsed"
+    assert len(evaluated) == 4 + 1, "the one that was stopped, again"
+
     with (folder / "study.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["seed"], row["alpha"], row["kept"], row["collapsed"]) for row in rows] == [
@@ -98,9 +99,13 @@ def test_a_study_runs_every_cell_once_and_shares_what_a_seed_gathered(tmp_path, 
     assert json.loads((folder / "summary.json").read_text())["radius_px"] == 3
 
 
-def counted(method, calls):
+def counted(method, calls, stop_at=0):
+    """The method, which notes its calls; at one of them Ctrl-C is pressed."""
+
     def wrapper(*arguments):
         calls.append(arguments)
+        if len(calls) == stop_at:
+            raise KeyboardInterrupt
         return method(*arguments)
 
     return wrapper
