@@ -18,7 +18,7 @@ def test_points_agree_that_are_near_and_on_the_same_body():
     a = points([0, 10, 100, 300], "ccdc", [0, 1, 2])
     b = points([3, 16, 105, 500], "cccd", [0, 1, 2, 3])
     found = overlap(a, b, radius=10)
-    assert (found.first, found.second, found.matched) == (3, 4, 2), "5 px away, but on another body"
+    assert (found.kept_first, found.kept_second, found.matched) == (3, 4, 2), "5 px away, but on another body"
     assert found.share == 2 * 2 / 7 and found.same_body == 2 * 3 / 7
     assert found.possible == 4 / 7, "the best that others' candidates allow: two of three, two of four"
     assert overlap(a, b, radius=5).matched == 1

@@ -19,7 +19,7 @@ from keypoint_training.run_folder import load_settings, save_settings
 from keypoint_training.tracks import Traits
 
 TINY = [
-    *("--demonstrations", "2", "--rounds", "1", "--round-episodes", "1", "--student-rounds", "1"),
+    *("--demonstrations", "3", "--rounds", "0", "--student-rounds", "0"),
     *("--round-steps", "10", "--final-steps", "10", "--candidates", "24", "--tracker-scenes", "0", "--scenes", "1"),
     *("--workers", "0"),
 ]
@@ -69,15 +69,15 @@ def test_a_study_that_was_stopped_goes_on_and_shares_what_a_seed_gathered(tmp_pa
     monkeypatch.setenv("KEYPOINT_RUNS", str(tmp_path))
     gathered, evaluated = [], []
     monkeypatch.setattr(run_module.Dagger, "_gather", counted(run_module.Dagger._gather, gathered))
-    monkeypatch.setattr(AtkRun, "evaluate", counted(AtkRun.evaluate, evaluated, stop_at=2))
+    monkeypatch.setattr(AtkRun, "evaluate", counted(lambda *_: FIGURES, evaluated, stop_at=2))
 
     assert main(["--seeds", "0,1", "--alphas", "0.25,0.8", *TINY]) == 130, "stopped while the second is evaluated"
     folder = (tmp_path / "latest").resolve()
     assert f"keypoint_training.atk.study --resume {folder}" in "".join(capsys.readouterr().out.split("\n"))
     assert main(["--resume", str(folder), "--workers", "0"]) == 0, capsys.readouterr().out
     assert asked == [(0, 0.25), (1, 0.25), (0, 0.8), (1, 0.8)], "no mask is learnt again"
-    assert len(gathered) == 2 * 2 + 4, "two rounds per seed, and a round of each student; no control where it collapsed"
-    assert len(evaluated) == 4 + 1, "the one that was stopped, again"
+    assert len(gathered) == 2, "once per seed"
+    assert len(evaluated) == 4 + 1, "students and controls of what did not collapse; the one that was stopped, again"
 
     with (folder / "study.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -88,7 +88,9 @@ def test_a_study_that_was_stopped_goes_on_and_shares_what_a_seed_gathered(tmp_pa
         ("1", "0.8", "", "True"),
     ]
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["trials"] == 2 and len(summary["cells"]) == 4 and summary["overlap"]["seeds"]["pairs"] == 1
+    assert summary["trials"] == 20 and len(summary["cells"]) == 4 and summary["overlap"]["seeds"]["pairs"] == 1
+    pair = summary["pairs"][0]
+    assert (pair["first"], pair["second"], pair["kept_first"], pair["kept_second"]) == (0, 1, 5, 5)
     assert summary["overlap"]["alphas"] is None and "control_noisy_tracks" in summary["cells"][0]
     assert cv2.imread(str(folder / "study.png")).shape[1] > 800
     assert "two seeds share" in " ".join(capsys.readouterr().out.split())
@@ -123,6 +125,11 @@ def test_settings_say_what_they_want_and_survive_their_file(tmp_path):
     settings = StudySettings((0.5,), (3, 4), 7, AtkSettings(candidates=50, selection=SelectionSettings(margin=0.2)))
     save_settings(tmp_path, settings)
     assert load_settings(tmp_path, StudySettings) == settings
+    assert StudySettings((1.0, 2.0, 3.0), (5, 6)).parts == [
+        [(5, 1.0), (6, 1.0)],
+        [(5, 2.0), (5, 3.0)],
+        [(6, 2.0), (6, 3.0)],
+    ]
     cell = settings.of(4, 0.5)
     assert (cell.seed, cell.selection.alpha, cell.selection.margin, cell.candidates) == (4, 0.5, 0.2, 50)
 

@@ -69,6 +69,11 @@ class Cell:
         """For people."""
         return f"seed {self._settings.seed}, alpha {self._settings.selection.alpha:g}"
 
+    @property
+    def chosen(self) -> bool:
+        """Whether the mask is there, or has collapsed."""
+        return (self._own / MASK).is_file() or (self._own / COLLAPSED).is_file()
+
     def choose(self, world: World, reference: ReferenceView, progress: Progress) -> None:
         """Gathers and learns the mask, as far as that is not done. A mask that collapses is a result as well."""
         (self._shared / FULL).mkdir(parents=True, exist_ok=True)
@@ -98,14 +103,13 @@ class Cell:
 
     def result(self) -> Result | None:
         """What there is; None before the mask."""
-        mask, collapsed = self._own / MASK, (self._own / COLLAPSED).is_file()
-        if self._candidates is None or not (mask.is_file() or collapsed):
+        if self._candidates is None or not self.chosen:
             return None
         return Result(
             self._settings.seed,
             self._settings.selection.alpha,
             self._candidates,
-            None if collapsed else load_selection(mask),
+            load_selection(self._own / MASK) if (self._own / MASK).is_file() else None,
             _read(self._own / FIGURES),
             _read(self._own / CONTROL / FIGURES),
         )

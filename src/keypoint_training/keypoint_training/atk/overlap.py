@@ -39,10 +39,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two kept sets side by side. Shares are parts of all kept points of both, in 0..1: 2 matched / (first + second).
+    """Two kept sets side by side. Shares are parts of all kept points of both, in 0..1: 2 matched / (kept_first + kept_second).
 
     Attributes:
-        first, second: how many points each keeps.
+        kept_first, kept_second: how many points each keeps.
         matched: pairs of them, one to one, within the radius and on the same body.
         share: that they make up.
         same_body: share of pairs on the same body, however far apart.
@@ -51,8 +51,8 @@ class Overlap:
         chance_on_bodies: the same of random sets with as many points on each body.
     """
 
-    first: int
-    second: int
+    kept_first: int
+    kept_second: int
     matched: int
     share: float
     same_body: float
@@ -78,8 +78,8 @@ def overlap(a: Points, b: Points, radius: float = RADIUS, draws: int = DRAWS) ->
     all_a, all_b = np.arange(len(a.pixels)), np.arange(len(b.pixels))
     within_reach = matched(a, a.kept, b, all_b, radius) + matched(a, all_a, b, b.kept, radius)
     return Overlap(
-        first=len(a.kept),
-        second=len(b.kept),
+        kept_first=len(a.kept),
+        kept_second=len(b.kept),
         matched=count,
         share=2 * count / both,
         same_body=2 * matched(a, a.kept, b, b.kept, np.inf) / both,

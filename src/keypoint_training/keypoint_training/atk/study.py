@@ -7,14 +7,15 @@
     seed_<s>/alpha_<a>/                  a run of ATK
     study.csv, overlap.csv, study.png, summary.json
 
-All masks are learnt first, for their agreement is the question, one alpha after the other in the order given; then all
-students are trained and evaluated; then, with the first alpha, those of as many random points on the same bodies: do any
+First come all seeds with the first alpha, then all alphas with the first seed, then the rest: what was stopped early has
+compared both. At the end, with the first alpha, the same number of random points on the same bodies get a student: do any
 points there serve? The files are written anew after every step.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import sys
 from collections.abc import Callable
@@ -65,13 +66,15 @@ class StudySettings:
         for name, values in (("alphas", self.alphas), ("seeds", self.seeds)):
             if not values or len(set(values)) < len(values):
                 raise InputError(f"{name} must be one or more different numbers, got {values}")
-        for alpha, seed in self.pairs:
+        for seed, alpha in itertools.chain(*self.parts):
             _ = self.of(seed, alpha).full_set  # refuses what cannot be run before anything is
 
     @property
-    def pairs(self) -> list[tuple[float, int]]:
-        """Alpha and seed of every cell, in the order in which they are run."""
-        return [(alpha, seed) for alpha in self.alphas for seed in self.seeds]
+    def parts(self) -> list[list[tuple[int, float]]]:
+        """Seed and alpha of every cell, in the parts and the order in which they are run."""
+        (first, *seeds), (start, *alphas) = self.seeds, self.alphas
+        across = [[(seed, start) for seed in self.seeds], [(first, alpha) for alpha in alphas]]
+        return [*across, [(seed, alpha) for alpha in alphas for seed in seeds]]
 
     def of(self, seed: int, alpha: float) -> AtkSettings:
         """The run of one cell."""
@@ -90,27 +93,36 @@ def study(folder: Path, settings: StudySettings, workers: int, radius: float, co
     """
     world = World(settings.base.task, settings.base.robot)
     reference, regions = world.reference(), world.regions()
-    cells = [Cell(folder, settings.of(seed, alpha), workers) for alpha, seed in settings.pairs]
+    parts = [[Cell(folder, settings.of(*pair), workers) for pair in part] for part in settings.parts]
+    cells = [cell for part in parts for cell in part]
+
+    def show(work: str, cell: Cell) -> Bars:
+        console.print(f"{work}: {cell.name} ({cells.index(cell) + 1} of {len(cells)})", highlight=False)
+        return Bars(console)
 
     def write() -> Report:
-        results = tuple(result for cell in cells if (result := cell.result()) is not None)
-        report = Report(results, regions, radius)
+        results = [result for cell in cells if (result := cell.result()) is not None]
+        report = Report(tuple(sorted(results, key=lambda one: (one.alpha, one.seed))), regions, radius)
         write_files(folder, settings.base.task, settings.base.robot, report)
         write_figure(folder / PICTURE, settings.base.task, reference.frame.color, report)
         return report
 
-    for number, cell in enumerate(cells, 1):
-        with _titled(console, f"mask {number} of {len(cells)}: {cell.name}") as bars:
-            cell.choose(world, reference, bars.show)
-        write()
-    for number, cell in enumerate(cells, 1):
-        with _titled(console, f"student {number} of {len(cells)}: {cell.name}") as bars:
-            cell.train(world, settings.scenes, bars.show)
-        report = write()
-    for cell in cells[: len(settings.seeds)]:
-        with _titled(console, f"random points on the same bodies: {cell.name}") as bars:
+    for cell in cells:
+        if cell.chosen:  # by a run that was stopped: it is in the files from the beginning
+            cell.choose(world, reference, lambda stage, done, total: None)
+    for part in parts:
+        for cell in part:
+            with show("mask", cell) as bars:
+                cell.choose(world, reference, bars.show)
+            write()
+        for cell in part:
+            with show("student", cell) as bars:
+                cell.train(world, settings.scenes, bars.show)
+            write()
+    for cell in parts[0]:
+        with show("random points on the same bodies", cell) as bars:
             cell.control(world, settings.scenes, bars.show)
-        report = write()
+    report = write()
     world.close()
     return report
 
@@ -152,11 +164,6 @@ def main(arguments: list[str] | None = None) -> int:
 
     go_on = "python -m keypoint_training.atk.study --resume"
     return run_command(console, prepare, work, (LOG, logging.DEBUG), go_on)
-
-
-def _titled(console: Console, words: str) -> Bars:
-    console.print(words, highlight=False)
-    return Bars(console)
 
 
 def _numbers(kind: type[T]) -> Callable[[str], tuple[T, ...]]:

@@ -179,7 +179,7 @@ def tables(report: Report) -> list[Table | str]:
     for pair in report.pairs:
         one = pair.overlap
         shares = [f"{getattr(one, name):.2f}" for name in SHARES]
-        pairs.add_row(*pair.cells, f"{one.first}, {one.second}", str(one.matched), *shares)
+        pairs.add_row(*pair.cells, f"{one.kept_first}, {one.kept_second}", str(one.matched), *shares)
     cells.caption = "loss: held out, in parts of FullSet's; at last: alpha"
     pairs.caption = "body: on the same one; reach: possible at best; random sets: anywhere, on the same bodies"
     return [cells, pairs, *sentences(report)]
