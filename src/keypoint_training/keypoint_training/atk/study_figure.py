@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ MARGIN, SMALLEST = 45, 200  # picture around kept points and least width of what
 PANEL, GAP, CAPTION = 4.0, 0.2, 1.15  # width of a panel, between two, and height of the words under one [in]
 LEFT, TOP = 0.75, 1.25  # free beside and above the panels [in]
 PAIR, LABELS = 0.25, 1.75  # height of a pair's line, width of its label [in]
+LETTERS = 13  # of a sentence per inch
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ def write_figure(path: Path, task: str, color: NDArray[np.uint8], report: Report
     strip = PAIR * max(len(some) for some in pairs.values())
     width = LEFT + max(2, len(alphas)) * (PANEL + GAP)
     grid = TOP + len(seeds) * (panel + CAPTION)
-    figure = Figure(figsize=(width, grid + (strip + 1.85 if strip else 0.1)), dpi=110, facecolor="white")
+    words = [line for text in sentences(report) for line in textwrap.wrap(text, round(LETTERS * width))]
+    figure = Figure(
+        figsize=(width, grid + (strip + 1.25 + 0.2 * len(words) if strip else 0.1)), dpi=110, facecolor="white"
+    )
     FigureCanvasAgg(figure)
     _head(figure, task, view, report)
     for result in report.results:
@@ -72,7 +77,7 @@ def write_figure(path: Path, task: str, color: NDArray[np.uint8], report: Report
         if some:
             axes = _axes(figure, LABELS + column * half, grid + 0.75, half - LABELS - 0.3, PAIR * len(some))
             _shares(axes, some, f"Agreement of two {between}")
-    for line, text in enumerate(reversed(sentences(report))):
+    for line, text in enumerate(reversed(words)):
         _write(figure, LEFT / 2, figure.get_figheight() - 0.2 - 0.2 * line, text, fontsize=9.5, color=GREY)
     figure.savefig(path)
 
