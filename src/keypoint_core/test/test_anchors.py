@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keypoint_core.correspondence import scoring
-from keypoint_core.correspondence.anchors import anchor_surfaces, diverse, looks, share
+from keypoint_core.correspondence.anchors import anchor_surfaces, diverse, looks, same_thing, share
 from keypoint_core.correspondence.patches import LiveImage, Patches
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.correspondence.rigid_bodies import Candidates, elsewhere
@@ -60,6 +60,27 @@ def test_a_small_thing_keeps_its_place_among_the_look_alikes_of_a_large_one():
     assert diverse(alike, 3) == [0, 1, 8]
     assert diverse(alike, 20) == [0, 1, 8, 2, 3, 4, 5, 6, 7]
     assert diverse(alike[:, :4], 5) == []
+
+
+def test_corners_and_keypoints_of_one_thing_belong_together():
+    reference = two_things()
+    corners = anchor_surfaces(reference, radius=30, most=40).pixels
+    right = corners[:, 0] > 450
+    assert (same_thing(reference, reference.pixels.astype(float), corners) == [~right, right]).all()
+
+
+def test_the_whole_thing_tells_places_apart_that_look_alike():
+    places, owners = np.array([[[100.0, 100.0]], [[130.0, 100.0]]]), np.zeros(1, dtype=np.int64)
+    alike, whole, many, few = np.full((2, 1), 0.9), np.array([[0.8], [0.6]]), np.full(1, 70.0), np.full(1, 10.0)
+    right, wrong = scoring.undecided(places, alike, whole, many, owners)[:, 0]
+    assert right < 0.05 and wrong == 1.0
+    assert (scoring.undecided(places, alike, whole[::-1], many, owners)[:, 0] == [wrong, right]).all()
+    assert (scoring.undecided(places, alike, np.full((2, 1), 0.8), many, owners) == 1.0).all(), "a tie decides nothing"
+    assert (scoring.undecided(places, alike, whole, few, owners) == 1.0).all(), "nor do a few corners"
+    moved = np.array([[0.6], [0.9]])  # by itself, from where the rest would have it
+    assert (scoring.undecided(places, moved, whole, many, owners) == 1.0).all()
+    near = np.array([[[100.0, 100.0]], [[103.0, 100.0]]])
+    assert (scoring.undecided(near, alike, whole, many, owners) == 1.0).all(), "nearly the same place is no rival"
 
 
 def candidates(matches_near: list[list[float]], places: list[list[list[float]]]) -> Candidates:

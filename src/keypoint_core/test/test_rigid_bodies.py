@@ -265,6 +265,42 @@ def test_a_dish_with_an_even_print_looks_the_same_turned_and_one_with_a_picture_
     assert len(turned_alike(*dish(picture.clip(0, 255)))) == 0
 
 
+def lid_on_a_pot(turn: float, picture: bool) -> Frame:
+    """A lid with six equal sectors, seen from above on a pot with a picture around it, or with equal sectors too."""
+    rng = np.random.default_rng(4)
+    sector, edge = (
+        cv2.resize(rng.uniform(0, 255, cells).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+        for cells, size in (((12, 5), (20, 60)), ((10, 48), (120, 50)))
+    )
+    print_of = np.concatenate([np.tile(sector, (1, 6)), edge if picture else np.tile(edge[:, :20], (1, 6))])
+    v, u = np.mgrid[:480, :640].astype(np.float32)
+    radius, angle = np.hypot(u - 320, v - 240), np.mod(np.arctan2(v - 240, u - 320) - turn, 2 * np.pi)
+    around = cv2.remap(print_of, angle * 60 / np.pi, radius, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    inside = radius < 108
+    color = np.where(inside, around, 90)[..., None].repeat(3, axis=2) + rng.normal(0, 3, (480, 640, 3))
+    depth = np.where(inside, 0.88, 0.9).astype(np.float32)
+    return Frame(0, color.clip(0, 255).astype(np.uint8), depth, K)
+
+
+@pytest.mark.parametrize("turn", [0.5, 2.5])
+def test_a_lid_that_looks_the_same_turned_is_told_by_its_pot(turn):
+    angles = np.arange(6) + 0.2
+
+    def around(by: float) -> np.ndarray:
+        return np.array([320.0, 240.0]) + 30 * np.column_stack([np.cos(angles + by), np.sin(angles + by)])
+
+    def lid(picture: bool) -> SiftPnp:
+        frame = lid_on_a_pot(0.0, picture)
+        ids, pixels = np.arange(6, dtype=np.int32), around(0.0).astype(np.float32)
+        return SiftPnp(Reference(frame.color, frame.depth, K, ids, pixels))
+
+    found = lid(picture=True).locate(lid_on_a_pot(turn, picture=True))
+    assert found.visible.all()
+    assert np.linalg.norm(found.pixels - around(turn), axis=1).max() < 2
+    with pytest.raises(CorrespondenceError, match=r"located \d of 6 keypoints"):
+        lid(picture=False).locate(lid_on_a_pot(turn, picture=False))
+
+
 class Surroundings:
     """A small hand-made extractor: what 5 x 5 cells of 4 px look like around each, less their mean."""
 

@@ -45,6 +45,15 @@ def anchor_surfaces(reference: Reference, radius: int, most: int) -> Surfaces:
     return surfaces_at(reference, np.concatenate(chosen))
 
 
+def same_thing(reference: Reference, pixels: Float64, corners: Float64) -> NDArray[np.bool_]:
+    """[N, A] whether pixels [N, 2] and corners [A, 2] of a reference with depth lie on the same thing."""
+    things = things_of(reference)
+    at, other = (np.round(part).astype(np.int64) for part in (pixels, corners))
+    mine, theirs = things[at[:, 1], at[:, 0]][:, None], things[other[:, 1], other[:, 0]]
+    same: NDArray[np.bool_] = (mine == theirs) & (mine > 0)
+    return same
+
+
 def looks(witness: Evidence) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which anchors [H, A] a pose turns to the camera with nothing in front of them, and which of these look alike."""
     seen = np.isfinite(witness.correlation) & (witness.nearer < 0.5)

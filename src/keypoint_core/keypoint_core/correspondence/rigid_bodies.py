@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.correspondence import scoring
-from keypoint_core.correspondence.anchors import LEAST_ALIKE, anchor_surfaces, diverse, looks, share
+from keypoint_core.correspondence.anchors import LEAST_ALIKE, anchor_surfaces, diverse, looks, same_thing, share
 from keypoint_core.correspondence.hypotheses import HypothesisSettings, agreement, find_hypotheses, observe
 from keypoint_core.correspondence.matches import Matcher, Matches
 from keypoint_core.correspondence.patches import ALIKE, Evidence, LiveImage, Patches
@@ -134,6 +134,8 @@ class RigidBodies:
         self._near_anchors = near * apart
         wide = scoring.nearness(surfaces.points, self._anchors.surfaces.points, scoring.WIDE)
         self._wide_anchors = wide * apart
+        self._own_anchors = same_thing(reference, surfaces.pixels, self._anchors.surfaces.pixels).astype(np.float64)
+        self._rest = (self._own_anchors * (1 - near)).sum(axis=1)
         repeated = self_similarities(reference, surroundings(reference, settings.surroundings))
         self._symmetries = np.concatenate([repeated, turned_alike(reference, self._anchors)])
         self._repeats, self._ambiguous = self._own_rivals(reference)
@@ -197,6 +199,7 @@ class RigidBodies:
         witness = self._anchors.examine(live, poses, 1)
         shown, alike = looks(witness)
         correlation = np.clip(np.nan_to_num(witness.correlation, nan=0.0), 0.0, 1.0)
+        exact = np.where(shown, self._anchors.examine(live, poses, 0, brief=True).correlation, 0.0)
         agrees = agreement(seen, poses, self._settings.hypotheses)
         points = self._keypoints.surfaces.points
         near, wide = (scoring.nearness(points, matches.points, sigma) for sigma in (scoring.NEAR, scoring.WIDE))
@@ -208,6 +211,8 @@ class RigidBodies:
             matches_near=np.einsum("hm,nm->hn", agrees, near),
             matches_wide=np.einsum("hm,nm->hn", agrees, wide),
             matches=agrees.sum(axis=1),
+            whole=share(np.clip(np.nan_to_num(exact), 0.0, 1.0), shown, self._own_anchors),
+            rest=self._rest,
         )
         surfaces = self._keypoints.surfaces
         return scoring.features(evidence, support, surfaces.sure, self._ambiguous, surfaces.owners)
