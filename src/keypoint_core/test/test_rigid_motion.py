@@ -106,7 +106,7 @@ class TestBodies:
         points = np.concatenate([cloud(rng, count), cloud(rng, count, (0.2, 0.0, 1.0))])
         bodies = Bodies(ConsensusSettings(), FOCAL)
         body = np.full(2 * count, bodies.open(1), np.int32)
-        return Cloud(points, np.ones(2 * count, np.int32), body), bodies
+        return Cloud(points, np.ones(2 * count, np.int32), body, np.zeros(2 * count, np.int32)), bodies
 
     def follow(self, points: Cloud, bodies: Bodies, seen: np.ndarray, good: np.ndarray) -> None:
         """What the tracker does in a frame, without looking at patches."""

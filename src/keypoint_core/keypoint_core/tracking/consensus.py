@@ -31,6 +31,7 @@ class ConsensusSettings:
         hint: the same for a new body, whose points have been followed to where they are.
         patch: points of a part of a body, neighbours at the start, whose motion is tried for all of it.
         seeds: such parts tried per frame, in turn.
+        rest: share of the other points of a body that must be where they were at first when a part of it leaves.
         quorum: share of a body's points that must agree after the quick fit; else a wider one is tried.
         neighbours: hidden points go with most of that many, nearest to them at the start, when a body is founded.
         motion: of the fit.
@@ -43,6 +44,7 @@ class ConsensusSettings:
     hint: int = 4
     patch: int = 6
     seeds: int = 2
+    rest: float = 0.6
     quorum: float = 0.8
     neighbours: int = 3
     motion: MotionSettings = field(default_factory=MotionSettings)
@@ -56,11 +58,13 @@ class Cloud:
         points: [N, 3] in the optical frame of that frame [m].
         group: [N] points added together share a number; only these have a common motion since then.
         body: [N] number of the body each is on.
+        part: [N] number of the part of a surface each is on, of those that jumps in depth part; 0 unknown.
     """
 
     points: Float64
     group: NDArray[np.int32]
     body: NDArray[np.int32]
+    part: NDArray[np.int32]
 
 
 class Bodies:
@@ -116,11 +120,36 @@ class Bodies:
 
         Takes places that have been checked: things that pass by drag flow along with one motion too.
         """
+        self._leave(cloud, seen, good)
         self.move(cloud, seen, good)
         for group in sorted(set(self._groups.values())):
             self._merge(cloud, seen.rays, good & (cloud.group == group), group)
             self._sort(cloud, seen, good & (cloud.group == group), group)
         self._close(cloud)
+
+    def _leave(self, cloud: Cloud, seen: Sightings, good: Flags) -> None:
+        """Opens a body for a part of the surface that leaves while most of its body rests.
+
+        One motion of all would explain both for long, as a tilt about what rests.
+        """
+        settings = self._settings
+        off = errors(Motion.none(), cloud.points, seen.rays, self._focal)
+        for body in self:
+            on = good & (cloud.body == body)
+            for part in np.unique(cloud.part[on & (cloud.part > 0) & (off > settings.part)]).tolist():
+                mine = on & (cloud.part == part)
+                others = on & ~mine
+                if mine.sum() < settings.found or others.sum() < settings.found:
+                    continue
+                left, stay = (off[mine] > settings.part).mean(), (off[others] <= settings.agree).mean()
+                if left < settings.quorum or stay < settings.rest:
+                    continue
+                index = np.flatnonzero(mine)
+                motion = fit(self._motions[body], cloud.points[index], seen.take(index), self._focal, settings.motion)
+                if self._votes(motion, cloud.points[index], seen.take(index)) >= settings.quorum * len(index):
+                    self._motions[body] = Motion.none()
+                    self.found(cloud, motion, np.flatnonzero((cloud.body == body) & (cloud.part == part)), ~good)
+                    on &= ~mine
 
     def errors(self, cloud: Cloud, rays: Float64) -> Float64:
         """[N] distance of each point from where its body's motion puts it [px]."""

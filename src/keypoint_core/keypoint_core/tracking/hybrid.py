@@ -25,6 +25,7 @@ from keypoint_core.tracking.hybrid_tracks import HybridTracks
 from keypoint_core.tracking.judgement import JudgementSettings, confidence, judge
 from keypoint_core.tracking.measurement import Measurement, MeasurementSettings, measure
 from keypoint_core.tracking.optical_flow import FlowSettings, forward_backward
+from keypoint_core.tracking.parts import part_at
 from keypoint_core.tracking.picture import Picture
 from keypoint_core.tracking.redetection import RedetectionSettings, Redetector, TemplateSearch
 from keypoint_core.tracking.relocation import RelocationSettings, find_missing, relocate
@@ -185,17 +186,20 @@ class HybridTracker:
         own = np.arange(len(pixels) + len(others)) < len(pixels)
         pixels, ids = np.concatenate([pixels, others]), np.concatenate([ids, np.full(len(others), -1, np.int32)])
         self._groups += 1
+        views = Views.begin(picture.gray, picture.parts, pixels, settings.view)
+        fit = views.draw(np.tile(np.eye(2), (len(pixels), 1, 1)), settings.view, settings.template)[0].fit
         return HybridTracks.begin(
             ids=ids,
             pixels=pixels,
             own=own,
             surfaces=surfaces(picture.frame, pixels),
             features=self._redetector.describe(picture.frame.color, pixels),
-            views=Views.begin(picture.gray, pixels, settings.view),
-            fit=patches.cut(picture.gray, pixels, settings.template).fit,
+            views=views,
+            fit=fit,
             stamp=picture.frame.stamp,
             group=self._groups,
             body=self._bodies.open(self._groups),
+            part=part_at(picture.parts, pixels),
         )
 
     def _flow(self, tracks: HybridTracks, picture: Picture) -> tuple[Float32, Float32]:
@@ -248,7 +252,7 @@ class HybridTracker:
         index = np.flatnonzero(sure)
         if len(index):
             warps = tracks.warps(self._bodies, picture.focal)[index]
-            tracks.views.keep(index, picture.gray, found.place[index], warps, settings.view)
+            tracks.views.keep(index, picture.gray, picture.parts, found.place[index], warps, settings.view)
 
 
 def _keypoints(frame: Frame, tracks: HybridTracks) -> Keypoints:

@@ -31,7 +31,7 @@ class HybridTracks:
         fit: [N] bool, whether the first patch can be found by itself.
         points, tangents, sure: of `Surfaces`, in the frame they were added in.
         denied: [N] int32, how many frames running depth spoke against what was seen of them.
-        group, body: of `Cloud`.
+        group, body, part: of `Cloud`.
         features: [N, D] what the redetector remembers.
         views: N of them.
     """
@@ -51,6 +51,7 @@ class HybridTracks:
     denied: NDArray[np.int32]
     group: NDArray[np.int32]
     body: NDArray[np.int32]
+    part: NDArray[np.int32]
     features: Float32
     views: Views
 
@@ -73,7 +74,7 @@ class HybridTracks:
     @property
     def cloud(self) -> Cloud:
         """For the consensus, which may change the bodies."""
-        return Cloud(self.points, self.group, self.body)
+        return Cloud(self.points, self.group, self.body, self.part)
 
     @classmethod
     def begin(
@@ -88,6 +89,7 @@ class HybridTracks:
         stamp: int,
         group: int,
         body: int,
+        part: NDArray[np.int32],
     ) -> HybridTracks:
         """New tracks on one body; those whose patch cannot be found by itself are unsure from the beginning."""
         n = len(ids)
@@ -107,6 +109,7 @@ class HybridTracks:
             denied=np.zeros(n, dtype=np.int32),
             group=np.full(n, group, dtype=np.int32),
             body=np.full(n, body, dtype=np.int32),
+            part=part,
             features=features,
             views=views,
         )

@@ -30,13 +30,15 @@ class TemplateSettings:
         min_deviation: with less contrast a patch is unfit to be found again [gray levels].
         min_corner: smaller eigenvalue of the normalised patch's gradient matrix, per pixel, below which a patch could
             slide along an edge [1/px^2].
-        min_share: share of the patch that must be inside the image to compare.
+        min_share: share of what is known of the patch that must be inside the image to compare.
+        min_own: share of the patch that must be known, the rest being on another surface.
     """
 
     radius: int = 8
     min_deviation: float = 3.0
     min_corner: float = 0.004
     min_share: float = 0.75
+    min_own: float = 0.35
 
 
 @dataclass(frozen=True)
@@ -87,16 +89,18 @@ def from_patches(wide: Float32, shown: NDArray[np.bool_], settings: TemplateSett
     """
     side = 2 * settings.radius + 3
     count = (side - 2) ** 2
-    wide, shown = wide.reshape(-1, side, side), shown.reshape(-1, side, side)[:, 1:-1, 1:-1].reshape(-1, count)
+    wide, known = wide.reshape(-1, side, side), shown.reshape(-1, side, side)
+    shown = known[:, 1:-1, 1:-1].reshape(-1, count)
     values, deviation = _normalised(wide[:, 1:-1, 1:-1].reshape(-1, count), shown)
     du, dv = (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]) / 2, (wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]) / 2
+    flanked = known[:, 1:-1, 2:] & known[:, 1:-1, :-2] & known[:, 2:, 1:-1] & known[:, :-2, 1:-1]
     slopes = np.stack([du, dv], axis=-1).reshape(-1, count, 2).astype(np.float64)
-    slopes *= shown[..., None] / np.maximum(deviation, 1e-3)[:, None, None]
+    slopes *= (shown & flanked.reshape(-1, count))[..., None] / np.maximum(deviation, 1e-3)[:, None, None]
     matrix = np.einsum("nki,nkj->nij", slopes, slopes)
-    corner = np.linalg.eigvalsh(matrix / count)[:, 0]
+    corner = np.linalg.eigvalsh(matrix)[:, 0] / np.maximum(shown.sum(axis=1), 1)
     descent = slopes @ np.linalg.inv(matrix + 1e-6 * np.eye(2))
     fit = (deviation >= settings.min_deviation) & (corner >= settings.min_corner)
-    fit &= shown.mean(axis=1) >= settings.min_share
+    fit &= shown.mean(axis=1) >= settings.min_own
     return Templates(values, shown, descent.astype(np.float32), fit)
 
 
@@ -134,7 +138,7 @@ def correlation(
 ) -> Float64:
     """[N] normalised cross-correlation of each template at pixels [N, 2]; -1 where it cannot be compared.
 
-    Only the template's pixels `where` [K] count, if that is given.
+    Only the template's pixels `where` [K] count, if that is given; most of these must be known.
     """
     values, shown = sample(gray, pixels, settings.radius)
     wanted = slice(None) if where is None else where
@@ -142,7 +146,9 @@ def correlation(
     first, _ = _normalised(first, both)
     second, deviation = _normalised(values, both)
     product = (first * second * both).sum(axis=1) / np.maximum(both.sum(axis=1), 1)
-    usable = templates.fit & (both.mean(axis=1) >= settings.min_share) & (deviation > settings.min_deviation / 3)
+    known = templates.shown[:, wanted]
+    enough = both.sum(axis=1) >= settings.min_share * (known.sum(axis=1) if where is None else known.shape[1])
+    usable = templates.fit & enough & (deviation > settings.min_deviation / 3)
     return np.where(usable, product, -1.0).astype(np.float64)
 
 
@@ -174,14 +180,28 @@ def search(
     u, v = (int(x) for x in np.round(centre))
     left, top = max(0, u - span), max(0, v - span)
     window = gray[top : max(0, v + span + 1), left : max(0, u + span + 1)]
-    if min(window.shape) < side or not templates.shown[index].all():
+    if min(window.shape) < side:
         return centre, -1.0, 0.0
-    score = cv2.matchTemplate(window, templates.values[index].reshape(side, side), cv2.TM_CCOEFF_NORMED)
+    shown = templates.shown[index].reshape(side, side).astype(np.float32)
+    wanted = templates.values[index].reshape(side, side)
+    if shown.all():
+        score = cv2.matchTemplate(window, wanted, cv2.TM_CCOEFF_NORMED)
+    else:
+        score = _masked_match(window, wanted, shown)
     _, peak, _, (x, y) = cv2.minMaxLoc(score)
     near = radius // 2
     score[max(0, y - near) : y + near + 1, max(0, x - near) : x + near + 1] = -1.0
     found = np.array([left + x + radius, top + y + radius], dtype=np.float32)
     return found, float(peak), float(peak - score.max())
+
+
+def _masked_match(window: Float32, values: Float32, shown: Float32) -> Float32:
+    """Normalised cross-correlation at every place of a window where a template [S, S] fits, over what is shown of it."""
+    count = shown.sum()
+    window = window - window.mean()
+    first, second = (cv2.matchTemplate(picture, shown, cv2.TM_CCORR) for picture in (window, window * window))
+    deviation = np.sqrt(np.maximum(second / count - (first / count) ** 2, 1.0))
+    return np.asarray(cv2.matchTemplate(window, values * shown, cv2.TM_CCORR) / (count * deviation), dtype=np.float32)
 
 
 def _step(gray: Float32, templates: Templates, place: Float64, settings: TemplateSettings) -> Float64:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.tracking import templates as patches
+from keypoint_core.tracking.parts import Int32, own_surface
 from keypoint_core.tracking.templates import Templates, TemplateSettings
 from keypoint_core.types import Float32, Float64
 
@@ -57,12 +58,12 @@ class Views:
     count: NDArray[np.int64]
 
     @classmethod
-    def begin(cls, gray: Float32, pixels: Float32, settings: ViewSettings) -> Views:
-        """The first views, at pixels [N, 2] of a gray image [H, W]."""
+    def begin(cls, gray: Float32, parts: Int32, pixels: Float32, settings: ViewSettings) -> Views:
+        """The first views, at pixels [N, 2] of a gray image [H, W] whose surfaces are parts [H, W]."""
         side = 2 * settings.radius + 3
         empty = np.full((len(pixels), settings.most, side, side), np.nan, dtype=np.float32)
         views = cls(empty, np.tile(np.eye(2), (len(pixels), settings.most, 1, 1)), np.zeros(len(pixels), np.int64))
-        views._put(np.arange(len(pixels)), np.zeros(len(pixels), np.intp), gray, pixels, np.eye(2))
+        views._put(np.arange(len(pixels)), np.zeros(len(pixels), np.intp), gray, parts, pixels, np.eye(2))
         return views
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Views:
@@ -90,17 +91,19 @@ class Views:
         known = np.isfinite(wide)
         return patches.from_patches(np.where(known, wide, 0.0).astype(np.float32), known, template), away.min(axis=1)
 
-    def keep(self, index: Index, gray: Float32, pixels: Float32, warps: Float64, settings: ViewSettings) -> None:
+    def keep(
+        self, index: Index, gray: Float32, parts: Int32, pixels: Float32, warps: Float64, settings: ViewSettings
+    ) -> None:
         """Keeps what keypoints at an index [M] look like now; the view least like it makes room when there is none."""
         away = ((self.warps[index] @ np.linalg.inv(warps)[:, None] - np.eye(2)) ** 2).sum(axis=(2, 3))
         away[:, 0] = -1.0  # the first view stays
         slot = np.where(self.count[index] < settings.most, self.count[index], away.argmax(axis=1))
-        self._put(index, slot, gray, pixels, warps)
+        self._put(index, slot, gray, parts, pixels, warps)
 
-    def _put(self, index: Index, slot: Index, gray: Float32, pixels: Float32, warps: Float64) -> None:
+    def _put(self, index: Index, slot: Index, gray: Float32, parts: Int32, pixels: Float32, warps: Float64) -> None:
         side = self.patches.shape[-1] - 2
         values, shown = patches.sample(gray, pixels, side // 2)
-        kept = np.where(shown, values, np.nan).reshape(-1, side, side)
+        kept = np.where(shown & own_surface(parts, pixels, side // 2), values, np.nan).reshape(-1, side, side)
         self.patches[index, slot, 1:-1, 1:-1] = kept
         self.warps[index, slot] = warps
         self.count[index] = np.maximum(self.count[index], slot + 1)
