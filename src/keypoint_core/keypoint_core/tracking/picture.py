@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from keypoint_core.geometry import camera
 from keypoint_core.geometry.lifting import depth_at
 from keypoint_core.tracking.frame_check import checked_gray
-from keypoint_core.tracking.parts import Int32, surface_parts
+from keypoint_core.tracking.parts import Parts
 from keypoint_core.tracking.rigid_motion import Sightings
 from keypoint_core.tracking.tracks import inside_image
 from keypoint_core.types import Float32, Float64, Frame
@@ -40,9 +40,9 @@ class Picture:
         return self.bytes.astype(np.float32)
 
     @cached_property
-    def parts(self) -> Int32:
-        """[H, W] which pixels are on one surface, see `surface_parts`."""
-        return surface_parts(self.frame.depth, self.bytes.shape)
+    def parts(self) -> Parts:
+        """Which pixels are on one surface."""
+        return Parts.of(self.frame.depth, self.bytes.shape)
 
     @property
     def focal(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,8 @@ def relocate(
         members = np.flatnonzero((tracks.body == body) & tracks.fit)
         if len(members) < settings.consensus.found or tracks.visible[members].sum() >= fewest:
             continue
-        for guess in _guesses(tracks, bodies.motion(body), members, picture, redetector, turn, settings):
+        searched = _guesses(tracks, bodies.motion(body), members, picture, redetector, turn, settings)
+        for guess in chain([Motion.none()], searched):  # most things that something passed by are where they were
             motion, agree = _check(tracks.take(members), guess, picture, settings)
             if agree.sum() >= max(settings.consensus.found, settings.share * len(members)):
                 bodies.put(body, motion)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.tracking import templates as patches
-from keypoint_core.tracking.parts import Int32, own_surface
+from keypoint_core.tracking.parts import Parts, own_surface
 from keypoint_core.tracking.templates import Templates, TemplateSettings
 from keypoint_core.types import Float32, Float64
 
@@ -58,8 +58,8 @@ class Views:
     count: NDArray[np.int64]
 
     @classmethod
-    def begin(cls, gray: Float32, parts: Int32, pixels: Float32, settings: ViewSettings) -> Views:
-        """The first views, at pixels [N, 2] of a gray image [H, W] whose surfaces are parts [H, W]."""
+    def begin(cls, gray: Float32, parts: Parts, pixels: Float32, settings: ViewSettings) -> Views:
+        """The first views, at pixels [N, 2] of a gray image [H, W] with these surfaces."""
         side = 2 * settings.radius + 3
         empty = np.full((len(pixels), settings.most, side, side), np.nan, dtype=np.float32)
         views = cls(empty, np.tile(np.eye(2), (len(pixels), settings.most, 1, 1)), np.zeros(len(pixels), np.int64))
@@ -92,7 +92,7 @@ class Views:
         return patches.from_patches(np.where(known, wide, 0.0).astype(np.float32), known, template), away.min(axis=1)
 
     def keep(
-        self, index: Index, gray: Float32, parts: Int32, pixels: Float32, warps: Float64, settings: ViewSettings
+        self, index: Index, gray: Float32, parts: Parts, pixels: Float32, warps: Float64, settings: ViewSettings
     ) -> None:
         """Keeps what keypoints at an index [M] look like now; the view least like it makes room when there is none."""
         away = ((self.warps[index] @ np.linalg.inv(warps)[:, None] - np.eye(2)) ** 2).sum(axis=(2, 3))
@@ -100,7 +100,7 @@ class Views:
         slot = np.where(self.count[index] < settings.most, self.count[index], away.argmax(axis=1))
         self._put(index, slot, gray, parts, pixels, warps)
 
-    def _put(self, index: Index, slot: Index, gray: Float32, parts: Int32, pixels: Float32, warps: Float64) -> None:
+    def _put(self, index: Index, slot: Index, gray: Float32, parts: Parts, pixels: Float32, warps: Float64) -> None:
         side = self.patches.shape[-1] - 2
         values, shown = patches.sample(gray, pixels, side // 2)
         kept = np.where(shown & own_surface(parts, pixels, side // 2), values, np.nan).reshape(-1, side, side)
