@@ -16,7 +16,7 @@ from keypoint_core.types import Float32
 Int32 = NDArray[np.int32]
 
 _JUMP = 0.010  # depths in a square of three pixels that differ by more than this at a metre are of two surfaces [m]
-_FEWEST = 30  # pixels of a surface; fewer are noise
+_FEWEST = 150  # pixels of a surface; fewer are noise, as on glass
 _CLOSE = 3  # that far around a pixel its part is looked for [px]
 _FAR = 1e3  # [m]
 _SQUARE = np.ones((3, 3), np.uint8)
