@@ -16,9 +16,8 @@ from scipy.optimize import linear_sum_assignment
 
 from keypoint_core.types import Float32
 
-RADIUS = (
-    10.0  # [px]; candidates on a textured object are 6 px apart, the nearest one of another seed 3 px away, 16 at most
-)
+# [px]; candidates on a textured object are 6 px apart, and the nearest one of another seed is 3 px away, 16 at most.
+RADIUS = 10.0
 DRAWS = 200  # of random sets
 
 
