@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from keypoint_core.correspondence import scoring
+from keypoint_core.correspondence import rivals
 from keypoint_core.correspondence.anchors import anchor_surfaces, diverse, looks, same_thing, share
 from keypoint_core.correspondence.patches import LiveImage, Patches
 from keypoint_core.correspondence.reference import Reference
-from keypoint_core.correspondence.rigid_bodies import Candidates, elsewhere
 from keypoint_core.correspondence.surfaces import surfaces_at
 from keypoint_core.types import Frame, Intrinsics
 
@@ -72,35 +71,40 @@ def test_corners_and_keypoints_of_one_thing_belong_together():
 def test_the_whole_thing_tells_places_apart_that_look_alike():
     places, owners = np.array([[[100.0, 100.0]], [[130.0, 100.0]]]), np.zeros(1, dtype=np.int64)
     alike, whole, many, few = np.full((2, 1), 0.9), np.array([[0.8], [0.6]]), np.full(1, 70.0), np.full(1, 10.0)
-    right, wrong = scoring.undecided(places, alike, whole, many, owners)[:, 0]
+    right, wrong = rivals.undecided(places, alike, whole, many, owners)[:, 0]
     assert right < 0.05 and wrong == 1.0
-    assert (scoring.undecided(places, alike, whole[::-1], many, owners)[:, 0] == [wrong, right]).all()
-    assert (scoring.undecided(places, alike, np.full((2, 1), 0.8), many, owners) == 1.0).all(), "a tie decides nothing"
-    assert (scoring.undecided(places, alike, whole, few, owners) == 1.0).all(), "nor do a few corners"
+    assert (rivals.undecided(places, alike, whole[::-1], many, owners)[:, 0] == [wrong, right]).all()
+    assert (rivals.undecided(places, alike, np.full((2, 1), 0.8), many, owners) == 1.0).all(), "a tie decides nothing"
+    assert (rivals.undecided(places, alike, whole, few, owners) == 1.0).all(), "nor do a few corners"
     moved = np.array([[0.6], [0.9]])  # by itself, from where the rest would have it
-    assert (scoring.undecided(places, moved, whole, many, owners) == 1.0).all()
+    assert (rivals.undecided(places, moved, whole, many, owners) == 1.0).all()
     near = np.array([[[100.0, 100.0]], [[103.0, 100.0]]])
-    assert (scoring.undecided(near, alike, whole, many, owners) == 1.0).all(), "nearly the same place is no rival"
+    assert (rivals.undecided(near, alike, whole, many, owners) == 1.0).all(), "nearly the same place is no rival"
 
 
-def candidates(matches_near: list[list[float]], places: list[list[list[float]]]) -> Candidates:
-    """One keypoint with two surfaces under two poses."""
-    features = np.zeros((2, 2, len(scoring.NAMES)))
-    features[..., scoring.NAMES.index("matches near")] = np.log1p(matches_near)
-    flags = np.ones((2, 2), dtype=bool)
-    return Candidates(
-        np.zeros(2, dtype=np.int64), np.tile(np.eye(4), (2, 1, 1)), np.array(places), flags, features, ~flags, 0
-    )
+def test_the_most_that_speaks_for_another_place():
+    places = np.array([[[100.0, 100.0], [101.0, 100.0]], [[140.0, 100.0], [np.nan, np.nan]]])
+    values = np.array([[[0.5, 0.7], [0.2, 0.0]]])
+    one = rivals.most_elsewhere(values, places, np.zeros(2, dtype=np.int64))[0]
+    np.testing.assert_allclose(one, [[0.2, 0.2], [0.7, 0.7]])
+    two = rivals.most_elsewhere(values, places, np.arange(2))[0]
+    np.testing.assert_allclose(two, [[0.2, 0.0], [0.5, 0.7]])
+    share = rivals.share_elsewhere(np.array([[8.0, 0.0], [2.0, 0.0]]), places, np.arange(2))
+    np.testing.assert_allclose(share, [[0.25, 0.0], [1.0, 0.0]])
 
 
 def test_surfaces_of_a_rim_that_moved_apart_leave_it_open_whose_the_keypoint_was():
-    chosen, pixels = np.array([0]), np.array([[100.0, 100.0]])
-    apart = [[[100.0, 100.0], [101.0, 100.0]], [[140.0, 100.0], [141.0, 100.0]]]
+    apart = np.array([[[100.0, 100.0], [101.0, 100.0]], [[140.0, 100.0], [141.0, 100.0]]])
     door, body = np.array([[3.0, 1.0], [-1.0, 0.0]]), np.array([[3.0, 0.0], [-1.0, 1.0]])
-    told, untold = [[9.0, 0.0], [0.0, 4.0]], [[9.0, 0.0], [0.0, 0.1]]
-    assert elsewhere(candidates(told, apart), door, chosen, pixels).tolist() == [1], "matches say so"
-    assert elsewhere(candidates(untold, apart), body, chosen, pixels).tolist() == [1], "odds say so"
-    assert elsewhere(candidates(untold, apart), door, chosen, pixels).tolist() == [0]
+    told, untold = np.array([[9.0, 0.0], [0.0, 4.0]]), np.array([[9.0, 0.0], [0.0, 0.1]])
+
+    def away(near, odds):
+        one = np.zeros(2, dtype=np.int64)
+        return rivals.leading_away(apart, near, odds, one, np.array([0]), np.array([[100.0, 100.0]])).tolist()
+
+    assert away(told, door) == [1], "matches say so"
+    assert away(untold, body) == [1], "odds say so"
+    assert away(untold, door) == [0]
 
 
 def test_more_patches_than_opencv_takes_at_once():

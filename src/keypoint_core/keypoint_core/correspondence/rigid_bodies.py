@@ -6,12 +6,13 @@ under every pose and follows the one that its own surroundings support. What no 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keypoint_core.correspondence import scoring
+from keypoint_core.correspondence import rivals, scoring
 from keypoint_core.correspondence.anchors import LEAST_ALIKE, anchor_surfaces, diverse, looks, same_thing, share
 from keypoint_core.correspondence.hypotheses import HypothesisSettings, agreement, find_hypotheses, observe
 from keypoint_core.correspondence.matches import Matcher, Matches
@@ -28,7 +29,6 @@ from keypoint_core.geometry.lifting import depth_at, lift
 from keypoint_core.types import Float64, Frame, Keypoints, KeypointStatus
 
 _ANCHOR_SIGMA = 0.5  # error of a patch's best place [px]
-_A_SAY = 0.5  # matches near a surface, weighted by nearness, from which on they tell its pose
 _PULL = 0.02  # of keypoints towards their pose, see Patches
 _SELF = 0.004  # a corner this near to a keypoint is the keypoint itself [m]
 
@@ -86,21 +86,32 @@ class Candidates:
 
     Attributes:
         owners: [N] index of the keypoint each surface belongs to.
-        poses: [H, 4, 4] live_from_reference.
-        places: [H, N, 2] pixels.
-        shown: [H, N] bool, whether they lie on the image.
-        features: [H, N, F] what the score rests on, see scoring.NAMES.
+        sure: [N] bool, whether its depth is.
+        ambiguous: [N] how much it looks like another place of the reference.
+        evidence: what the live image shows there.
+        support: what the surroundings say.
+        shown: [H, N] bool, whether the places lie on the image.
         hidden: [H, N] bool, something is in front of the place.
         explained: matches that agree with a pose.
     """
 
     owners: NDArray[np.int64]
-    poses: Float64
-    places: Float64
+    sure: NDArray[np.bool_]
+    ambiguous: Float64
+    evidence: Evidence
+    support: scoring.Support
     shown: NDArray[np.bool_]
-    features: Float64
     hidden: NDArray[np.bool_]
     explained: int
+
+    @property
+    def places(self) -> Float64:
+        """[H, N, 2] pixels."""
+        return self.evidence.places
+
+    def features(self, look: Mapping[str, float] = scoring.LOOK) -> scoring.Values:
+        """What the score of each place rests on, with the weights of its own look."""
+        return scoring.features(self.evidence, self.support, self.sure, self.ambiguous, self.owners, self.shown, look)
 
 
 class RigidBodies:
@@ -163,13 +174,15 @@ class RigidBodies:
         if candidates is None:
             nowhere = np.full((count, 2), np.nan)
             return Located(nowhere, np.zeros(count), np.zeros(count, dtype=np.bool_), 0, matches, 0)
-        odds = scoring.log_odds(candidates.features) - scoring.COVER * candidates.hidden
+        odds = scoring.log_odds(candidates.features(), scoring.WEIGHTS) - scoring.COVER * candidates.hidden
         odds[~candidates.shown] = -np.inf
         hypothesis, surface = _best(odds, candidates.owners, count)
         known = np.isfinite(odds[hypothesis, surface]) & (surface >= 0)
         pixels = np.where(known[:, None], candidates.places[hypothesis, surface], np.nan)
         probability = np.where(known, scoring.probability(odds[hypothesis, surface]), 0.0)
-        probability /= 1 + elsewhere(candidates, odds, surface, pixels)
+        probability /= 1 + rivals.leading_away(
+            candidates.places, candidates.support.matches_near, odds, candidates.owners, surface, pixels
+        )
         hidden = candidates.hidden[hypothesis, surface] & known
         return Located(pixels, probability, hidden, len(odds), matches, candidates.explained)
 
@@ -184,38 +197,45 @@ class RigidBodies:
         poses = np.array([h.matrix for h in found])
         poses = self._sharpened(live, frame, seen, np.concatenate([poses, self._look_alikes(live, poses)]))
         evidence = self._keypoints.examine(live, poses, self._settings.search)
-        features = self._features(live, poses, evidence, matches, seen)
+        support = self._support(live, poses, matches, seen)
         shown = camera.inside(evidence.places.reshape(-1, 2), frame.intrinsics).reshape(evidence.area.shape)
         hidden = (np.minimum(evidence.nearer, evidence.covered) > scoring.HIDDEN) & self._keypoints.surfaces.sure
         explained = int(np.any([h.inliers for h in found], axis=0).sum())
+        surfaces = self._keypoints.surfaces
         return Candidates(
-            self._keypoints.surfaces.owners, poses, evidence.places, shown, features, hidden, explained
+            surfaces.owners, surfaces.sure, self._ambiguous, evidence, support, shown, hidden, explained
         ), len(matches)
 
-    def _features(
-        self, live: LiveImage, poses: Float64, evidence: Evidence, matches: Matches, seen: Observations
-    ) -> Float64:
-        """[H, N, F] what the score of each keypoint's surfaces under each pose rests on."""
+    def _support(self, live: LiveImage, poses: Float64, matches: Matches, seen: Observations) -> scoring.Support:
+        """What the surroundings of each keypoint's surfaces say for each pose."""
         witness = self._anchors.examine(live, poses, 1)
         shown, alike = looks(witness)
-        correlation = np.clip(np.nan_to_num(witness.correlation, nan=0.0), 0.0, 1.0)
-        exact = np.where(shown, self._anchors.examine(live, poses, 0, brief=True).correlation, 0.0)
+        best = np.clip(np.nan_to_num(witness.correlation, nan=0.0), 0.0, 1.0)
+        exact = self._anchors.examine(live, poses, 0, brief=True).correlation
+        exact = np.clip(np.nan_to_num(exact, nan=0.0), 0.0, 1.0)
         agrees = agreement(seen, poses, self._settings.hypotheses)
         points = self._keypoints.surfaces.points
         near, wide = (scoring.nearness(points, matches.points, sigma) for sigma in (scoring.NEAR, scoring.WIDE))
-        support = scoring.Support(
+
+        def mean(values: Float64, weights: Float64) -> Float64:
+            return share(values * shown, shown, weights)
+
+        return scoring.Support(
             near=share(alike, shown, self._near_anchors),
-            count=np.einsum("ha,na->hn", alike, self._near_anchors),
-            likeness=share(correlation, np.ones_like(shown), self._near_anchors),
             wide=share(alike, shown, self._wide_anchors),
+            likeness=share(best, np.ones_like(shown), self._near_anchors),
+            exact_near=mean(exact, self._near_anchors),
+            agree_near=mean(witness.agree, self._near_anchors),
+            farther_near=mean(witness.farther, self._near_anchors),
+            chroma_near=mean(np.clip(witness.chroma, 0.0, 1.0), self._near_anchors),
+            tint_near=mean(scoring.tint_of(witness), self._near_anchors),
+            whole=mean(exact, self._own_anchors),
+            whole_best=mean(best, self._own_anchors),
+            rest=self._rest,
             matches_near=np.einsum("hm,nm->hn", agrees, near),
             matches_wide=np.einsum("hm,nm->hn", agrees, wide),
             matches=agrees.sum(axis=1),
-            whole=share(np.clip(np.nan_to_num(exact), 0.0, 1.0), shown, self._own_anchors),
-            rest=self._rest,
         )
-        surfaces = self._keypoints.surfaces
-        return scoring.features(evidence, support, surfaces.sure, self._ambiguous, surfaces.owners)
 
     def _own_rivals(self, reference: Reference) -> tuple[NDArray[np.bool_], Float64]:
         """Which anchors look alike under each symmetry [S, A]; how much speaks for other places of the keypoints [N]."""
@@ -225,9 +245,9 @@ class RigidBodies:
         shown, alike = looks(self._anchors.examine(live, self._symmetries, 2))
         near = share(alike, shown, self._near_anchors)
         evidence = self._keypoints.examine(live, self._symmetries, self._settings.search, brief=True)
-        away = np.linalg.norm(evidence.pixels - self._keypoints.surfaces.pixels, axis=2) > scoring.OTHER_PLACE
-        rivals: Float64 = np.where(away, scoring.strength(evidence, near), 0.0).max(axis=0)
-        return alike, rivals
+        away = np.linalg.norm(evidence.pixels - self._keypoints.surfaces.pixels, axis=2) > rivals.OTHER_PLACE
+        others: Float64 = np.where(away, scoring.strength(evidence, near), 0.0).max(axis=0)
+        return alike, others
 
     def _look_alikes(self, live: LiveImage, poses: Float64) -> Float64:
         """Poses [K, 4, 4] under which other parts of the reference would look like what these poses explain."""
@@ -311,20 +331,3 @@ def _best(odds: Float64, owners: NDArray[np.int64], count: int) -> tuple[NDArray
             surface[i] = mine[np.argmax(odds[best_of_surface[mine], mine])]
             hypothesis[i] = best_of_surface[surface[i]]
     return hypothesis, surface
-
-
-def elsewhere(candidates: Candidates, odds: Float64, chosen: NDArray[np.int64], pixels: Float64) -> NDArray[np.int64]:
-    """[N] how many surfaces of each keypoint besides the chosen one [N] lead away from its pixel [N, 2].
-
-    A corner where one thing ends before another belongs to one of them, and only the reference's depth could tell which.
-    Where they moved apart, the live image shows where each surface is, but not whose the keypoint was. A surface goes
-    with the pose of the highest odds [H, S], or with the one that most matches near it agree with, if there are some.
-    """
-    owners, index = candidates.owners, np.arange(len(candidates.owners))
-    matches = np.expm1(candidates.features[..., scoring.NAMES.index("matches near")])
-    likeliest, agreed = (candidates.places[which.argmax(axis=0), index] for which in (odds, matches))
-    away = ~(np.linalg.norm(likeliest - pixels[owners], axis=1) <= scoring.OTHER_PLACE)  # true for NaN
-    told = matches.max(axis=0) >= _A_SAY
-    away |= told & ~(np.linalg.norm(agreed - pixels[owners], axis=1) <= scoring.OTHER_PLACE)
-    away[chosen[chosen >= 0]] = False
-    return np.bincount(owners, weights=away, minlength=len(pixels)).astype(np.int64)

@@ -1,111 +1,183 @@
-"""How likely is a keypoint where a pose puts it? A logistic model of what the live image shows there and around it."""
+"""How likely is a keypoint where a pose puts it? Two logistic models of what the live image shows.
+
+The first looks at the place alone. The second weighs that together with what surrounds the place, and with what speaks
+for other places of the same keypoint.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.correspondence.patches import ALIKE, Evidence
+from keypoint_core.correspondence.rivals import most_elsewhere, share_elsewhere, undecided
 from keypoint_core.types import Float64
 
-NAMES = (
-    "bias",
-    "correlation",
-    "correlation squared",
-    "plain",
-    "shift",
-    "agree",
-    "nearer",
-    "farther",
-    "thin",
-    "near",
-    "near count",
-    "wide",
-    "matches near",
-    "matches",
-    "rival",
-    "rival near",
-    "unsure",
-    "hidden",
-    "covered",
-    "chroma",
-    "tint",
-    "ambiguous",
-    "ambiguous alone",
-    "likeness near",
-    "rival wide",
-)
-# Fitted with `keypoint_trials.quality.correspondence_calibration.fit` to scenes with light and camera from seeds 1000 and
-# 4000 on, every third to fourth a hard one, by descriptors with 12 keypoints: 2 x 80 of sushi and glass, 2 x 24 of the
-# four other tasks, half of these counted twice. The bias is .15 lower than fitted: a keypoint at a wrong place costs more
-# than one that is not found.
-WEIGHTS = np.array(
-    [
-        2.052,
-        2.011,
-        -0.379,
-        1.355,
-        -0.196,
-        -0.616,
-        -2.854,
-        -2.306,
-        -0.859,
-        -1.83,
-        -0.367,
-        0.166,
-        0.624,
-        0.135,
-        -2.305,
-        -0.029,
-        -1.406,
-        -1.451,
-        0.824,
-        0.301,
-        -0.033,
-        0.136,
-        -2.295,
-        3.147,
-        -3.224,
-    ]
-)
+Values = Mapping[str, Float64]  # name -> [H, N], of N surfaces under H poses
 
 NEAR, WIDE = 0.03, 0.1  # standard deviations of the weight that surroundings lose with distance [m]
 HIDDEN = 0.5  # share of a surface with something in front of it from which on it is hidden
 COVER = 3.0  # log odds that a place loses when something is in front of it; set, not fitted: few scenes have that
-# These three are set, not fitted, after the weights: on scenes of all tasks from seeds 10000 to 12040.
-FEW = 20.0  # corners beyond the surroundings of a keypoint up to which a thing tells nothing of its own
-SURE = 2.0  # corners' worth of correlation that leaves a third of what speaks for other places
-SHARPER = 4.0  # weight of a keypoint's own correlation where it speaks against that
-OTHER_PLACE = 6.0  # places this far from each other contradict each other [px]
+_SURE_LOOK = 5.0  # log odds of a place's own look are kept within
+_SOME, _MANY = 10.0, 20.0  # corners of a thing, beyond a keypoint's surroundings, that begin to count; and scale of it
+
+# Both as `keypoint_trials.quality.correspondence_calibration --n 100 --seed 4000` prints them: six tasks under light and
+# camera, every fourth scene a hard one. Each weight belongs to a figure of `look` or `features`.
+LOOK: dict[str, float] = {
+    "bias": -1.158,
+    "correlation": 1.144,
+    "correlation squared": 2.835,
+    "plain": 2.085,
+    "shift": -0.152,
+    "agree": -0.043,
+    "nearer": -2.577,
+    "farther": -2.056,
+    "thin": -1.636,
+    "unsure": -0.280,
+    "hidden": -0.670,
+    "covered": 0.663,
+    "chroma": 1.311,
+    "tint": 0.247,
+    "farther, surely": 0.158,
+    "farther x chroma": 0.697,
+    "farther x tint": -0.465,
+    "agree x correlation": -1.825,
+    "chroma x correlation": -0.528,
+    "agree x chroma": 0.673,
+    "agree x tint": -0.024,
+    "tint squared": -0.075,
+    "chroma squared": 0.677,
+}
+WEIGHTS: dict[str, float] = {
+    "bias": 1.398,
+    "correlation": 1.895,
+    "correlation squared": -0.194,
+    "plain": 0.036,
+    "shift": -0.129,
+    "agree": 0.847,
+    "nearer": -0.271,
+    "farther": -0.163,
+    "thin": 0.707,
+    "unsure": -0.999,
+    "hidden": 0.124,
+    "covered": -1.909,
+    "chroma": -0.213,
+    "tint": -0.099,
+    "farther, surely": -1.167,
+    "farther x chroma": 0.667,
+    "farther x tint": -0.042,
+    "agree x correlation": -1.396,
+    "chroma x correlation": -1.034,
+    "agree x chroma": 1.479,
+    "agree x tint": 0.348,
+    "tint squared": -0.092,
+    "chroma squared": 2.282,
+    "near": -0.486,
+    "wide": -3.184,
+    "likeness near": 4.067,
+    "exact near": 1.984,
+    "agree near": -1.585,
+    "farther near": -1.893,
+    "chroma near": -2.142,
+    "tint near": 0.252,
+    "matches near": 0.637,
+    "matches": 0.181,
+    "ambiguous": -1.143,
+    "look odds": 0.173,
+    "look x wide": 7.093,
+    "look": -0.238,
+    "look, near": -2.623,
+    "look, alike": -2.102,
+    "whole": -1.762,
+    "whole, best": 0.768,
+    "look, exact": -0.759,
+    "look, matches": -0.269,
+    "look, elsewhere": 0.023,
+    "look, near, elsewhere": -0.639,
+    "look, alike, elsewhere": 2.881,
+    "whole, elsewhere": -3.977,
+    "whole, best, elsewhere": 4.238,
+    "look, exact, elsewhere": -4.384,
+    "look, matches, elsewhere": -0.374,
+    "whole, lead": 5.227,
+    "whole, ahead": -0.170,
+    "whole, best, lead": -5.346,
+    "matches, elsewhere": -3.994,
+}
 
 
 @dataclass(frozen=True)
 class Support:
-    """What the surroundings of N surfaces say for H poses.
+    """What the surroundings of N surfaces say for H poses: corners of the reference, and matches.
+
+    Means are weighted by nearness; corners that the pose turns away, or that something hides, do not count in them.
 
     Attributes:
-        near, wide: [H, N] share of the reference's corners that look alike under the pose among those that it lets see,
-            near the surface and in a wider circle, weighted by their nearness.
-        count: [H, N] number of those near, weighted alike.
-        likeness: [H, N] mean correlation of those near, weighted alike, negative ones as 0.
-        matches_near, matches_wide: [H, N] number of matches that agree with the pose, weighted alike.
-        matches: [H] number of all matches that agree.
-        whole: [H, N] mean correlation of all corners of the surface's thing that are seen, just where the pose puts them.
+        near, wide: [H, N] share of the corners that look alike under the pose, near the surface and in a wider circle.
+        likeness: [H, N] mean correlation of those near, negative ones and those not seen as 0.
+        exact_near: [H, N] mean correlation of those near, just where the pose puts them.
+        agree_near, farther_near: [H, N] mean shares of their patches whose depth is as predicted, or more.
+        chroma_near, tint_near: [H, N] mean of their colours' correlation, and of their distance in units of 10.
+        whole: [H, N] mean correlation of all corners of the surface's thing, just where the pose puts them.
+        whole_best: [H, N] the same, each where it fits best within a pixel.
         rest: [N] number of these corners that are not near, seen or not, weighted by their distance.
+        matches_near, matches_wide: [H, N] number of matches that agree with the pose, weighted by nearness.
+        matches: [H] number of all matches that agree.
     """
 
     near: Float64
-    count: Float64
-    likeness: Float64
     wide: Float64
+    likeness: Float64
+    exact_near: Float64
+    agree_near: Float64
+    farther_near: Float64
+    chroma_near: Float64
+    tint_near: Float64
+    whole: Float64
+    whole_best: Float64
+    rest: Float64
     matches_near: Float64
     matches_wide: Float64
     matches: Float64
-    whole: Float64
-    rest: Float64
+
+
+def look(evidence: Evidence, sure: NDArray[np.bool_]) -> Values:
+    """What a place shows by itself, in the order of LOOK.
+
+    Args:
+        evidence: at N surfaces under H poses.
+        sure: [N] whether the surface's depth is.
+    """
+    correlation = np.nan_to_num(evidence.correlation, nan=0.0)
+    tint = tint_of(evidence)
+    return {
+        "bias": np.ones(correlation.shape),
+        "correlation": correlation,
+        "correlation squared": np.clip(correlation, 0, 1) ** 2,
+        "plain": (~np.isfinite(evidence.correlation)).astype(np.float64),
+        "shift": np.minimum(np.nan_to_num(evidence.shift, nan=5.0), 5.0),
+        "agree": evidence.agree,
+        "nearer": evidence.nearer,
+        "farther": evidence.farther,
+        "thin": np.clip(0.5 - evidence.area, 0.0, 0.5),
+        "unsure": np.broadcast_to(~sure, correlation.shape).astype(np.float64),
+        "hidden": ((evidence.nearer > HIDDEN) & (correlation < ALIKE)).astype(np.float64),
+        "covered": evidence.covered,
+        "chroma": evidence.chroma,
+        "tint": tint,
+        "farther, surely": evidence.farther * sure,
+        "farther x chroma": evidence.farther * evidence.chroma,
+        "farther x tint": evidence.farther * tint,
+        "agree x correlation": evidence.agree * correlation,
+        "chroma x correlation": evidence.chroma * correlation,
+        "agree x chroma": evidence.agree * evidence.chroma,
+        "agree x tint": evidence.agree * tint,
+        "tint squared": tint**2,
+        "chroma squared": np.clip(evidence.chroma, 0, 1) ** 2,
+    }
 
 
 def features(
@@ -114,8 +186,10 @@ def features(
     sure: NDArray[np.bool_],
     ambiguous: Float64,
     owners: NDArray[np.int64],
-) -> Float64:
-    """What the probability is computed from, [H, N, F] in the order of NAMES.
+    shown: NDArray[np.bool_],
+    weights: Mapping[str, float] | None = None,
+) -> Values:
+    """What the probability of a place is computed from, in the order of WEIGHTS.
 
     Args:
         evidence: at N surfaces under H poses.
@@ -123,43 +197,55 @@ def features(
         sure: [N] whether the surface's depth is.
         ambiguous: [N] how much it and its surroundings look like another place of the reference, see `strength`.
         owners: [N] the keypoint that each surface belongs to.
+        shown: [H, N] whether the place is on the image.
+        weights: of the look; None for LOOK.
     """
-    correlation = np.nan_to_num(evidence.correlation, nan=0.0)
-    shape = correlation.shape
-    strengths = strength(evidence, support.near)
-    rival, rival_near = rivals(evidence.places, strengths, support.matches_near, owners)
-    _, rival_wide = rivals(evidence.places, strengths, support.matches_wide, owners)
-    open_still = undecided(evidence.places, np.clip(correlation, 0, 1), support.whole, support.rest, owners)
-    return np.stack(
-        [
-            np.ones(shape),
-            correlation,
-            np.clip(correlation, 0, 1) ** 2,
-            (~np.isfinite(evidence.correlation)).astype(np.float64),
-            np.minimum(np.nan_to_num(evidence.shift, nan=5.0), 5.0),
-            evidence.agree,
-            evidence.nearer,
-            evidence.farther,
-            np.clip(0.5 - evidence.area, 0.0, 0.5),
-            support.near,
-            np.log1p(support.count),
-            support.wide,
-            np.log1p(support.matches_near),
-            np.broadcast_to(np.log1p(support.matches)[:, None], shape),
-            rival * open_still,
-            rival_near * open_still,
-            np.broadcast_to(~sure, shape).astype(np.float64),
-            ((evidence.nearer > HIDDEN) & (correlation < ALIKE)).astype(np.float64),
-            evidence.covered,
-            evidence.chroma,
-            np.minimum(evidence.tint / 10.0, 4.0),
-            np.broadcast_to(ambiguous, shape),
-            ambiguous * (1.0 - support.wide) * open_still,
-            support.likeness,
-            rival_wide * open_still,
-        ],
-        axis=2,
-    )
+    own, places = look(evidence, sure), evidence.places
+    odds = np.where(shown, log_odds(own, LOOK if weights is None else weights), -_SURE_LOOK)
+    odds = np.clip(odds, -_SURE_LOOK, _SURE_LOOK)
+    q = probability(odds)
+    speaking = {
+        "look": q,
+        "look, near": q * (0.3 + support.near),
+        "look, alike": q * support.likeness,
+        "whole": support.whole,
+        "whole, best": support.whole_best,
+        "look, exact": q * support.exact_near,
+        "look, matches": q * support.matches_near / max(float(support.matches_near.max()), 1e-6),
+    }
+    best = most_elsewhere(np.stack([np.where(shown, v, 0.0) for v in speaking.values()]), places, owners)
+    elsewhere = dict(zip(speaking, best, strict=True))
+    counts = 1.0 - np.exp(-np.maximum(support.rest - _SOME, 0.0) / _MANY)
+    lead = (support.whole - elsewhere["whole"]) * counts
+    open_still = undecided(places, np.clip(own["correlation"], 0, 1), support.whole, support.rest, owners)
+    return {
+        **own,
+        "near": support.near,
+        "wide": support.wide,
+        "likeness near": support.likeness,
+        "exact near": support.exact_near,
+        "agree near": support.agree_near,
+        "farther near": support.farther_near,
+        "chroma near": support.chroma_near,
+        "tint near": support.tint_near,
+        "matches near": np.log1p(support.matches_near),
+        "matches": np.broadcast_to(np.log1p(support.matches)[:, None], q.shape),
+        "ambiguous": np.broadcast_to(ambiguous, q.shape),
+        "look odds": odds,
+        "look x wide": q * support.wide,
+        **speaking,
+        **{f"{name}, elsewhere": value for name, value in elsewhere.items()},
+        "whole, lead": lead,
+        "whole, ahead": np.maximum(lead, 0.0),
+        "whole, best, lead": (support.whole_best - elsewhere["whole, best"]) * counts,
+        "matches, elsewhere": share_elsewhere(support.matches_wide, places, owners) * open_still,
+    }
+
+
+def tint_of(evidence: Evidence) -> Float64:
+    """[H, N] 0..4, distance of the mean colours in units of 10."""
+    tint: Float64 = np.minimum(evidence.tint / 10.0, 4.0)
+    return tint
 
 
 def strength(evidence: Evidence, near: Float64) -> Float64:
@@ -168,9 +254,9 @@ def strength(evidence: Evidence, near: Float64) -> Float64:
     return likeness
 
 
-def log_odds(values: Float64, weights: Float64 = WEIGHTS) -> Float64:
-    """[H, N] of features [H, N, F]."""
-    odds: Float64 = np.einsum("hnf,f->hn", values, weights)
+def log_odds(values: Values, weights: Mapping[str, float]) -> Float64:
+    """[H, N] of values by the weights of the same names."""
+    odds: Float64 = sum((weight * values[name] for name, weight in weights.items()), np.zeros(1))
     return odds
 
 
@@ -178,60 +264,6 @@ def probability(odds: Float64) -> Float64:
     """Of log odds."""
     result: Float64 = 1.0 / (1.0 + np.exp(-np.clip(odds, -40, 40)))
     return result
-
-
-def rivals(places: Float64, strengths: Float64, near: Float64, owners: NDArray[np.int64]) -> tuple[Float64, Float64]:
-    """What speaks for another place of the same keypoint, under any pose and on any of its surfaces.
-
-    Args:
-        places: [H, N, 2] pixels.
-        strengths: [H, N] what speaks for each place.
-        near: [H, N] number of matches near the surface that agree.
-        owners: [N] the keypoint of each surface.
-
-    Returns:
-        [H, N] the highest strength elsewhere; [H, N] the most matches elsewhere, as a share of the most anywhere.
-    """
-    strongest, most = np.zeros_like(strengths), np.zeros_like(strengths)
-    for mine, elsewhere in _apart(places, owners):
-        strongest[:, mine] = np.where(elsewhere, strengths[:, mine].ravel(), 0.0).max(axis=1).reshape(-1, len(mine))
-        count = near[:, mine].ravel()
-        share = np.where(elsewhere, count, 0.0).max(axis=1) / max(float(count.max()), 1e-6)
-        most[:, mine] = share.reshape(-1, len(mine))
-    return strongest, most
-
-
-def undecided(
-    places: Float64, correlation: Float64, whole: Float64, rest: Float64, owners: NDArray[np.int64]
-) -> Float64:
-    """[H, N] 0..1, how little the look of its whole thing decides that this place of a keypoint is right, and no other.
-
-    Turned by one leaf, a lid looks the same around each keypoint, and only the pot under it tells the turns apart. But
-    what moved by itself, as a clock's hand, looks better elsewhere than where the rest would have it. A thing that hardly
-    reaches beyond the keypoint's surroundings tells nothing that they do not.
-
-    Args:
-        places: [H, N, 2] pixels.
-        correlation: [H, N] 0..1, how alike the surface itself is there.
-        whole, rest: of `Support`.
-        owners: [N] the keypoint of each surface.
-    """
-    lead = np.zeros_like(whole)
-    for mine, elsewhere in _apart(places, owners):
-        own, thing = correlation[:, mine].ravel(), whole[:, mine].ravel()
-        ahead = thing[:, None] - thing + SHARPER * np.minimum(own[:, None] - own, 0.0)
-        least = np.where(elsewhere, ahead, np.inf).min(axis=1)
-        lead[:, mine] = np.where(np.isfinite(least), least, 0.0).reshape(-1, len(mine))
-    share: Float64 = np.exp(-np.maximum(rest - FEW, 0.0) * np.maximum(lead, 0.0) / SURE)
-    return share
-
-
-def _apart(places: Float64, owners: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """For each keypoint its M surfaces, and which of its H * M places [H * M, H * M] contradict each other."""
-    for owner in np.unique(owners):
-        mine = np.flatnonzero(owners == owner)
-        place = np.nan_to_num(places[:, mine].reshape(-1, 2), nan=-1e4)
-        yield mine, np.linalg.norm(place[:, None] - place, axis=2) > OTHER_PLACE
 
 
 def nearness(points: Float64, others: Float64, sigma: float = NEAR) -> Float64:

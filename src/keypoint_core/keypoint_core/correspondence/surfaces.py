@@ -91,7 +91,7 @@ def _candidates(depth: Float32, pixel: Float64) -> list[float]:
         if len(values) < least:
             continue
         for share in (0.15, 0.85):
-            around = values[np.abs(values - np.quantile(values, share)) <= _SAME]
+            around = values[np.abs(values - np.quantile(values, share, method="nearest")) <= _SAME]
             candidate = float(np.median(around))
             if all(abs(candidate - other) > _APART for other in found) and len(found) < 3:
                 found.append(candidate)

@@ -1,0 +1,75 @@
+"""How likely a keypoint is where a pose puts it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keypoint_core.correspondence import scoring
+from keypoint_core.correspondence.patches import Evidence
+
+TRUE, WRONG = 0, 1  # poses
+ONE = np.zeros(1, dtype=np.int64)
+
+
+def column(*values: float) -> np.ndarray:
+    """[H, 1], one surface under the poses TRUE and WRONG."""
+    return np.array(values, dtype=float)[:, None]
+
+
+def evidence(agree, farther, chroma, tint, correlation=(0.8, 0.8)) -> Evidence:
+    """Of one surface at places 40 px from each other."""
+    places = np.array([[[100.0, 100.0]], [[140.0, 100.0]]])
+    nothing = np.zeros((2, 1))
+    return Evidence(
+        places, places, places, column(*correlation), np.ones((2, 1)), column(*chroma), column(*tint),
+        column(*agree), nothing, column(*farther), nothing,
+    )  # fmt: skip
+
+
+def support(near=(0.6, 0.6), matches=(10.0, 10.0), total=(10.0, 10.0), whole=(0.6, 0.6)) -> scoring.Support:
+    """Surroundings of which a share looks as it should; `whole` is the look of a thing that reaches beyond them."""
+    share, thing, none = column(*near), column(*whole), np.zeros((2, 1))
+    return scoring.Support(
+        near=share, wide=thing, likeness=share, exact_near=share, agree_near=share, farther_near=none,
+        chroma_near=share, tint_near=none + 0.3, whole=thing, whole_best=thing, rest=np.array([80.0]),
+        matches_near=column(*matches), matches_wide=column(*total), matches=np.array(total),
+    )  # fmt: skip
+
+
+def probabilities(seen: Evidence, around: scoring.Support) -> np.ndarray:
+    """[H] of the two places."""
+    sure, shown = np.ones(1, dtype=bool), np.ones((2, 1), dtype=bool)
+    values = scoring.features(seen, around, sure, np.zeros(1), ONE, shown)
+    return scoring.probability(scoring.log_odds(values, scoring.WEIGHTS))[:, 0]
+
+
+def test_every_weight_has_its_value_and_every_value_its_weight():
+    seen, around = evidence((1, 1), (0, 0), (0.8, 0.8), (1, 1)), support()
+    sure, shown = np.ones(1, dtype=bool), np.ones((2, 1), dtype=bool)
+    assert list(scoring.look(seen, sure)) == list(scoring.LOOK)
+    values = scoring.features(seen, around, sure, np.zeros(1), ONE, shown)
+    assert list(values) == list(scoring.WEIGHTS)
+    assert all(value.shape == (2, 1) for value in values.values())
+
+
+def test_what_is_farther_off_and_of_another_colour_is_refused_however_many_matches_say_so():
+    """A clock's hand that turned: its dial says where it was, and the figure there looks a little like it.
+
+    The figures are those of a keypoint of the hand in a scene of `clock_hand`.
+    """
+    seen = evidence(agree=(0.91, 0), farther=(0, 1), chroma=(0.91, 0.04), tint=(10, 44), correlation=(0.84, 0.84))
+    around = support(near=(0.6, 0.7), matches=(9.6, 26), total=(13, 282), whole=(0.51, 0.9))
+    true, wrong = probabilities(seen, around)
+    assert wrong < 0.2 < true
+    like = evidence(agree=(0.91, 0.91), farther=(0, 0), chroma=(0.91, 0.9), tint=(10, 10), correlation=(0.84, 0.84))
+    true, wrong = probabilities(like, around)
+    assert wrong > 0.85 > true, "what decided was depth and colour"
+
+
+def test_of_places_alike_the_one_that_suits_the_whole_thing_is_taken():
+    seen = evidence(agree=(0.9, 0.9), farther=(0, 0), chroma=(0.6, 0.6), tint=(3, 3), correlation=(0.9, 0.9))
+    same = probabilities(seen, support(near=(0.8, 0.8), whole=(0.9, 0.9)))
+    assert same.max() < 0.85, "nothing tells them apart"
+    np.testing.assert_allclose(*same)
+    true, wrong = probabilities(seen, support(near=(0.8, 0.8), whole=(0.9, 0.6)))
+    assert true > 0.85 > 0.2 > wrong
