@@ -93,6 +93,14 @@ def test_the_most_that_speaks_for_another_place():
     np.testing.assert_allclose(share, [[0.25, 0.0], [1.0, 0.0]])
 
 
+def test_a_place_is_equalled_by_one_that_is_nearly_as_likely_elsewhere():
+    places = np.array([[[100.0, 100.0]], [[140.0, 100.0]], [[102.0, 100.0]], [[np.nan, np.nan]]])
+    one, first = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    for odds, expected in (([3.0, 2.8, 0, 9], True), ([3.0, 2.0, 0, 9], False), ([3.0, -9, 2.9, 9], False)):
+        assert rivals.equalled(places, np.array(odds)[:, None], one, first, one).tolist() == [expected]
+    assert rivals.equalled(places, np.full((4, 1), 3.0), one, first, np.array([-1])).tolist() == [False]
+
+
 def test_surfaces_of_a_rim_that_moved_apart_leave_it_open_whose_the_keypoint_was():
     apart = np.array([[[100.0, 100.0], [101.0, 100.0]], [[140.0, 100.0], [141.0, 100.0]]])
     door, body = np.array([[3.0, 1.0], [-1.0, 0.0]]), np.array([[3.0, 0.0], [-1.0, 1.0]])

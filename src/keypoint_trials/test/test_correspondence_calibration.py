@@ -32,11 +32,12 @@ def scene(rng: np.random.Generator) -> Scene:
 def test_what_tells_right_from_wrong_is_found_and_holds_in_scenes_that_were_not_fitted_to():
     rng = np.random.default_rng(0)
     fitted, held = [scene(rng) for _ in range(60)], [scene(rng) for _ in range(20)]
-    look, weights = fit(fitted)
-    assert len(look) == len(scoring.LOOK) and len(weights) == len(scoring.WEIGHTS)
-    rows, truth = zip(*(Examples(s, s.features(look)).chosen(weights) for s in held), strict=True)
-    given = scoring.probability(np.concatenate(rows) @ weights)
+    score = fit(fitted)
+    assert len(score.look) == len(scoring.LOOK) and len(score.linear) == len(scoring.FEATURES)
+    rows, truth = zip(*(Examples(s, s.candidates.features(score.look)).chosen(score) for s in held), strict=True)
+    given = scoring.probability(score.log_odds(np.concatenate(rows)))
     assert np.concatenate(truth).mean() > 0.8, "the right one of six places"
+    np.testing.assert_array_equal(fit(fitted).linear, score.linear, err_msg="equal seeds, equal scores")
     assert given.mean() == pytest.approx(np.concatenate(truth).mean(), abs=0.1), "as sure as it is right"
 
 

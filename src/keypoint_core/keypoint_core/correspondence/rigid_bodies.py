@@ -6,7 +6,6 @@ under every pose and follows the one that its own surroundings support. What no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +19,7 @@ from keypoint_core.correspondence.patches import ALIKE, Evidence, LiveImage, Pat
 from keypoint_core.correspondence.pose_fit import Observations, fit_pose, ideal_pixels
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.correspondence.round_things import turned_alike
+from keypoint_core.correspondence.score import load_score
 from keypoint_core.correspondence.sift_matcher import surroundings
 from keypoint_core.correspondence.surfaces import surfaces_at
 from keypoint_core.correspondence.symmetry import self_similarities
@@ -109,8 +109,8 @@ class Candidates:
         """[H, N, 2] pixels."""
         return self.evidence.places
 
-    def features(self, look: Mapping[str, float] = scoring.LOOK) -> scoring.Values:
-        """What the score of each place rests on, with the weights of its own look."""
+    def features(self, look: Float64) -> Float64:
+        """[H, N, F] what the score of each place rests on, given the weights [L] of its own look."""
         return scoring.features(self.evidence, self.support, self.sure, self.ambiguous, self.owners, self.shown, look)
 
 
@@ -124,11 +124,13 @@ class RigidBodies:
 
     Raises:
         InputError: the reference has no depth, or none at too many keypoints.
+        CheckpointError: the models folder has no score, or a damaged one.
     """
 
     def __init__(self, reference: Reference, matcher: Matcher, settings: BodySettings) -> None:
         require_depth(reference)
         self._reference, self._matcher, self._settings = reference, matcher, settings
+        self._score = load_score(scoring.LOOK, scoring.FEATURES)
         surfaces = surfaces_at(reference, reference.pixels.astype(np.float64))
         known = len(np.unique(surfaces.owners))
         if known < settings.min_located:
@@ -174,7 +176,7 @@ class RigidBodies:
         if candidates is None:
             nowhere = np.full((count, 2), np.nan)
             return Located(nowhere, np.zeros(count), np.zeros(count, dtype=np.bool_), 0, matches, 0)
-        odds = scoring.log_odds(candidates.features(), scoring.WEIGHTS) - scoring.COVER * candidates.hidden
+        odds = self._score.log_odds(candidates.features(self._score.look)) - scoring.COVER * candidates.hidden
         odds[~candidates.shown] = -np.inf
         hypothesis, surface = _best(odds, candidates.owners, count)
         known = np.isfinite(odds[hypothesis, surface]) & (surface >= 0)
@@ -183,6 +185,7 @@ class RigidBodies:
         probability /= 1 + rivals.leading_away(
             candidates.places, candidates.support.matches_near, odds, candidates.owners, surface, pixels
         )
+        probability /= 1 + rivals.equalled(candidates.places, odds, candidates.owners, hypothesis, surface)
         hidden = candidates.hidden[hypothesis, surface] & known
         return Located(pixels, probability, hidden, len(odds), matches, candidates.explained)
 

@@ -14,6 +14,7 @@ OTHER_PLACE = 6.0  # places this far from each other contradict each other [px]
 _FEW = 20.0  # corners beyond the surroundings of a keypoint up to which a thing tells nothing of its own
 _SURE = 2.0  # corners' worth of correlation that leaves a third of what speaks for other places
 _SHARPER = 4.0  # weight of a keypoint's own correlation where it speaks against that
+_NEARLY = 0.5  # log odds that two places are equal within; set, not fitted
 _A_SAY = 0.5  # matches near a surface, weighted by nearness, from which on they tell its pose
 
 
@@ -72,6 +73,30 @@ def _apart(places: Float64, owners: NDArray[np.int64]) -> Iterator[tuple[NDArray
         mine = np.flatnonzero(owners == owner)
         place = np.nan_to_num(places[:, mine].reshape(-1, 2), nan=-1e4)
         yield mine, np.linalg.norm(place[:, None] - place, axis=2) > OTHER_PLACE
+
+
+def equalled(
+    places: Float64,
+    odds: Float64,
+    owners: NDArray[np.int64],
+    pose: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """[K] whether another place of each of K keypoints, which contradicts the chosen one, is nearly as likely.
+
+    Args:
+        places: [H, N, 2] pixels.
+        odds: [H, N] log odds of each place.
+        owners: [N] the keypoint of each surface.
+        pose: [K] and
+        chosen: [K] surface that were chosen, -1 for none.
+    """
+    tied = np.zeros(len(chosen), dtype=np.bool_)
+    for k in np.flatnonzero(chosen >= 0):
+        mine = owners == k
+        apart = np.linalg.norm(places[:, mine] - places[pose[k], chosen[k]], axis=2) > OTHER_PLACE  # false for NaN
+        tied[k] = (odds[:, mine][apart] > odds[pose[k], chosen[k]] - _NEARLY).any()
+    return tied
 
 
 def leading_away(

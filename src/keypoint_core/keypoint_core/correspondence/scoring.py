@@ -1,12 +1,10 @@
-"""How likely is a keypoint where a pose puts it? Two logistic models of what the live image shows.
+"""How likely is a keypoint where a pose puts it? What the trained score (`score.py`) rests on.
 
-The first looks at the place alone. The second weighs that together with what surrounds the place, and with what speaks
-for other places of the same keypoint.
+First what the place shows by itself; then what surrounds it, and what speaks for other places of the same keypoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,97 +14,71 @@ from keypoint_core.correspondence.patches import ALIKE, Evidence
 from keypoint_core.correspondence.rivals import most_elsewhere, share_elsewhere, undecided
 from keypoint_core.types import Float64
 
-Values = Mapping[str, Float64]  # name -> [H, N], of N surfaces under H poses
-
 NEAR, WIDE = 0.03, 0.1  # standard deviations of the weight that surroundings lose with distance [m]
 HIDDEN = 0.5  # share of a surface with something in front of it from which on it is hidden
 COVER = 3.0  # log odds that a place loses when something is in front of it; set, not fitted: few scenes have that
 _SURE_LOOK = 5.0  # log odds of a place's own look are kept within
 _SOME, _MANY = 10.0, 20.0  # corners of a thing, beyond a keypoint's surroundings, that begin to count; and scale of it
 
-# Both as `keypoint_trials.quality.correspondence_calibration --n 100 --seed 4000` prints them: six tasks under light and
-# camera, every fourth scene a hard one. Each weight belongs to a figure of `look` or `features`.
-LOOK: dict[str, float] = {
-    "bias": -1.158,
-    "correlation": 1.144,
-    "correlation squared": 2.835,
-    "plain": 2.085,
-    "shift": -0.152,
-    "agree": -0.043,
-    "nearer": -2.577,
-    "farther": -2.056,
-    "thin": -1.636,
-    "unsure": -0.280,
-    "hidden": -0.670,
-    "covered": 0.663,
-    "chroma": 1.311,
-    "tint": 0.247,
-    "farther, surely": 0.158,
-    "farther x chroma": 0.697,
-    "farther x tint": -0.465,
-    "agree x correlation": -1.825,
-    "chroma x correlation": -0.528,
-    "agree x chroma": 0.673,
-    "agree x tint": -0.024,
-    "tint squared": -0.075,
-    "chroma squared": 0.677,
-}
-WEIGHTS: dict[str, float] = {
-    "bias": 1.398,
-    "correlation": 1.895,
-    "correlation squared": -0.194,
-    "plain": 0.036,
-    "shift": -0.129,
-    "agree": 0.847,
-    "nearer": -0.271,
-    "farther": -0.163,
-    "thin": 0.707,
-    "unsure": -0.999,
-    "hidden": 0.124,
-    "covered": -1.909,
-    "chroma": -0.213,
-    "tint": -0.099,
-    "farther, surely": -1.167,
-    "farther x chroma": 0.667,
-    "farther x tint": -0.042,
-    "agree x correlation": -1.396,
-    "chroma x correlation": -1.034,
-    "agree x chroma": 1.479,
-    "agree x tint": 0.348,
-    "tint squared": -0.092,
-    "chroma squared": 2.282,
-    "near": -0.486,
-    "wide": -3.184,
-    "likeness near": 4.067,
-    "exact near": 1.984,
-    "agree near": -1.585,
-    "farther near": -1.893,
-    "chroma near": -2.142,
-    "tint near": 0.252,
-    "matches near": 0.637,
-    "matches": 0.181,
-    "ambiguous": -1.143,
-    "look odds": 0.173,
-    "look x wide": 7.093,
-    "look": -0.238,
-    "look, near": -2.623,
-    "look, alike": -2.102,
-    "whole": -1.762,
-    "whole, best": 0.768,
-    "look, exact": -0.759,
-    "look, matches": -0.269,
-    "look, elsewhere": 0.023,
-    "look, near, elsewhere": -0.639,
-    "look, alike, elsewhere": 2.881,
-    "whole, elsewhere": -3.977,
-    "whole, best, elsewhere": 4.238,
-    "look, exact, elsewhere": -4.384,
-    "look, matches, elsewhere": -0.374,
-    "whole, lead": 5.227,
-    "whole, ahead": -0.170,
-    "whole, best, lead": -5.346,
-    "matches, elsewhere": -3.994,
-}
+LOOK = (
+    "bias",
+    "correlation",
+    "correlation squared",
+    "plain",
+    "shift",
+    "agree",
+    "nearer",
+    "farther",
+    "thin",
+    "unsure",
+    "hidden",
+    "covered",
+    "chroma",
+    "tint",
+    "farther, surely",
+    "farther x chroma",
+    "farther x tint",
+    "agree x correlation",
+    "chroma x correlation",
+    "agree x chroma",
+    "agree x tint",
+    "tint squared",
+    "chroma squared",
+)
+FEATURES = (
+    *LOOK,
+    "near",
+    "wide",
+    "likeness near",
+    "exact near",
+    "agree near",
+    "farther near",
+    "chroma near",
+    "tint near",
+    "matches near",
+    "matches",
+    "ambiguous",
+    "look odds",
+    "look x wide",
+    "look",
+    "look, near",
+    "look, alike",
+    "whole",
+    "whole, best",
+    "look, exact",
+    "look, matches",
+    "look, elsewhere",
+    "look, near, elsewhere",
+    "look, alike, elsewhere",
+    "whole, elsewhere",
+    "whole, best, elsewhere",
+    "look, exact, elsewhere",
+    "look, matches, elsewhere",
+    "whole, lead",
+    "whole, ahead",
+    "whole, best, lead",
+    "matches, elsewhere",
+)
 
 
 @dataclass(frozen=True)
@@ -144,8 +116,8 @@ class Support:
     matches: Float64
 
 
-def look(evidence: Evidence, sure: NDArray[np.bool_]) -> Values:
-    """What a place shows by itself, in the order of LOOK.
+def look(evidence: Evidence, sure: NDArray[np.bool_]) -> Float64:
+    """[H, N, L] what a place shows by itself, in the order of LOOK.
 
     Args:
         evidence: at N surfaces under H poses.
@@ -153,7 +125,7 @@ def look(evidence: Evidence, sure: NDArray[np.bool_]) -> Values:
     """
     correlation = np.nan_to_num(evidence.correlation, nan=0.0)
     tint = tint_of(evidence)
-    return {
+    values = {
         "bias": np.ones(correlation.shape),
         "correlation": correlation,
         "correlation squared": np.clip(correlation, 0, 1) ** 2,
@@ -178,6 +150,7 @@ def look(evidence: Evidence, sure: NDArray[np.bool_]) -> Values:
         "tint squared": tint**2,
         "chroma squared": np.clip(evidence.chroma, 0, 1) ** 2,
     }
+    return np.stack([values[name] for name in LOOK], axis=2)
 
 
 def features(
@@ -187,9 +160,9 @@ def features(
     ambiguous: Float64,
     owners: NDArray[np.int64],
     shown: NDArray[np.bool_],
-    weights: Mapping[str, float] | None = None,
-) -> Values:
-    """What the probability of a place is computed from, in the order of WEIGHTS.
+    weights: Float64,
+) -> Float64:
+    """[H, N, F] what the log odds of a place are computed from, in the order of FEATURES.
 
     Args:
         evidence: at N surfaces under H poses.
@@ -198,10 +171,10 @@ def features(
         ambiguous: [N] how much it and its surroundings look like another place of the reference, see `strength`.
         owners: [N] the keypoint that each surface belongs to.
         shown: [H, N] whether the place is on the image.
-        weights: of the look; None for LOOK.
+        weights: [L] of the logistic model of the look.
     """
     own, places = look(evidence, sure), evidence.places
-    odds = np.where(shown, log_odds(own, LOOK if weights is None else weights), -_SURE_LOOK)
+    odds = np.where(shown, np.einsum("hnl,l->hn", own, weights), -_SURE_LOOK)
     odds = np.clip(odds, -_SURE_LOOK, _SURE_LOOK)
     q = probability(odds)
     speaking = {
@@ -217,9 +190,11 @@ def features(
     elsewhere = dict(zip(speaking, best, strict=True))
     counts = 1.0 - np.exp(-np.maximum(support.rest - _SOME, 0.0) / _MANY)
     lead = (support.whole - elsewhere["whole"]) * counts
-    open_still = undecided(places, np.clip(own["correlation"], 0, 1), support.whole, support.rest, owners)
-    return {
-        **own,
+    open_still = undecided(
+        places, np.clip(np.nan_to_num(evidence.correlation), 0, 1), support.whole, support.rest, owners
+    )
+    values = {
+        **dict(zip(LOOK, np.moveaxis(own, 2, 0), strict=True)),
         "near": support.near,
         "wide": support.wide,
         "likeness near": support.likeness,
@@ -240,6 +215,7 @@ def features(
         "whole, best, lead": (support.whole_best - elsewhere["whole, best"]) * counts,
         "matches, elsewhere": share_elsewhere(support.matches_wide, places, owners) * open_still,
     }
+    return np.stack([values[name] for name in FEATURES], axis=2)
 
 
 def tint_of(evidence: Evidence) -> Float64:
@@ -252,12 +228,6 @@ def strength(evidence: Evidence, near: Float64) -> Float64:
     """[H, N] how much speaks for a place: its own likeness and that of its surroundings, `near` [H, N] of `Support`."""
     likeness: Float64 = np.clip(np.nan_to_num(evidence.correlation, nan=0.0), 0.0, 1.0) * (0.3 + near)
     return likeness
-
-
-def log_odds(values: Values, weights: Mapping[str, float]) -> Float64:
-    """[H, N] of values by the weights of the same names."""
-    odds: Float64 = sum((weight * values[name] for name, weight in weights.items()), np.zeros(1))
-    return odds
 
 
 def probability(odds: Float64) -> Float64:

@@ -1,13 +1,13 @@
-"""Fits the weights of the correspondence's score (LOOK and WEIGHTS of keypoint_core.correspondence.scoring) on simulated scenes.
+"""Trains the correspondence's score (keypoint_core.correspondence.score) on simulated scenes.
 
     python -m keypoint_trials.quality.correspondence_calibration --n 100 --seed 4000
 
 Every place that a back end considers for a keypoint is an example; right means less than 5 px from the truth, with the
-keypoint in view. A logistic model of the place's own look comes first; then one of everything, fitted to all examples,
-and again with those that it chooses counted more, as their probability is what the stack acts on. Half of the scenes have
-the keypoints of the task's checkpoint, the others corners spread over its objects or points scattered over them. Every
-fourth scene is a hard one. Prints the weights, and how often what was given a probability is right on scenes that were not
-fitted to (every fifth).
+keypoint in view. A logistic model of the place's own look comes first; then a small network of everything, trained on all
+examples, and again with those that it chooses counted more, as their probability is what the stack acts on. Half of the
+scenes have the keypoints of the task's checkpoint, the others corners spread over its objects or points scattered over
+them. Every fourth scene is a hard one. Writes `correspondence` into the models folder, and prints how often what was given
+a probability is right on scenes that were not trained on (every fifth).
 """
 
 from __future__ import annotations
@@ -17,15 +17,22 @@ import multiprocessing
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from keypoint_core.arms.description import DEFAULT_ROBOT
+from keypoint_core.checkpoint import models_folder
 from keypoint_core.correspondence import CORRESPONDENCES, rivals, scoring
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.correspondence.rigid_bodies import Candidates
+from keypoint_core.correspondence.score import FOLDER, REACH, Score, save_score
+from keypoint_core.runs import command_line, git_revision
 from keypoint_core.types import Float64
 from keypoint_sim.world import World
 from keypoint_trials.quality.points import region_masks
@@ -34,8 +41,11 @@ from keypoint_trials.quality.transfer import View, make_reference
 
 HIT = 5.0  # [px]
 TASKS = ("sushi_pick_place", "glass_lid_lift", "clock_button", "clock_hand", "microwave_close", "drawer_close")
-ROUNDS, DECAY = 3, 1.0
-REST, WRONG, CHOSEN = 0.15, 0.3, 2.0  # weights of all examples, of wrong ones among them, and of the chosen ones
+REST, WRONG = 0.15, 0.3  # weights of all examples beside the chosen ones, and of wrong ones among them
+HIDDEN = 12  # units of the network
+STEPS, ROUNDS, ROUND_STEPS = 1500, 3, 800
+BATCH, NOISE, DECAY = 2048, 0.1, 0.1
+CHOSEN_SHARE = 3  # of all examples as many are chosen ones as one in so many
 POINTS = 12
 HARD_EVERY = 4
 COLLECTED = ("own", "spread", "own", "scattered")  # references, scene by scene in turn
@@ -57,13 +67,7 @@ class Scene:
 
     def look(self) -> Float64:
         """[H, N, L] of each place by itself."""
-        values = scoring.look(self.candidates.evidence, self.candidates.sure)
-        return np.stack([values[name] for name in scoring.LOOK], axis=2)
-
-    def features(self, look: Float64) -> Float64:
-        """[H, N, F] of everything, given the weights [L] of the look."""
-        values = self.candidates.features(dict(zip(scoring.LOOK, look, strict=True)))
-        return np.stack([values[name] for name in scoring.WEIGHTS], axis=2)
+        return scoring.look(self.candidates.evidence, self.candidates.sure)
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ class Examples:
         taken = self.scene.candidates.shown & self.scene.settled
         return self.features[taken], self.scene.right[taken]
 
-    def chosen(self, weights: Float64) -> tuple[Float64, NDArray[np.bool_]]:
+    def chosen(self, score: Score) -> tuple[Float64, NDArray[np.bool_]]:
         """Features [K, F] of the place with the highest odds of each keypoint that has one, and whether it is right."""
-        odds = np.where(self.scene.candidates.shown, self.features @ weights, -np.inf)
+        odds = np.where(self.scene.candidates.shown, score.log_odds(self.features), -np.inf)
         owners, rows, truth = self.scene.candidates.owners, [], []
         for owner in np.unique(owners[self.scene.settled]):
             mine = np.flatnonzero(owners == owner)
@@ -88,7 +92,7 @@ class Examples:
             if np.isfinite(odds[pose, mine[place]]):
                 rows.append(self.features[pose, mine[place]])
                 truth.append(self.scene.right[pose, mine[place]])
-        return np.array(rows).reshape(-1, len(weights)), np.array(truth, dtype=bool)
+        return np.array(rows).reshape(-1, self.features.shape[2]), np.array(truth, dtype=bool)
 
 
 def collect(task: str, backend: str, condition: str, seeds: range) -> list[Scene]:
@@ -135,7 +139,7 @@ def _settled(owners: NDArray[np.int64], error: Float64) -> NDArray[np.bool_]:
     return settled
 
 
-def logistic(features: Float64, right: NDArray[np.bool_], importance: Float64, decay: float = DECAY) -> Float64:
+def logistic(features: Float64, right: NDArray[np.bool_], importance: Float64, decay: float = 1.0) -> Float64:
     """Weights [F] of a logistic model; the first feature is constant and its weight does not decay."""
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-9
     mean[0], deviation[0] = 0.0, 1.0
@@ -153,47 +157,102 @@ def logistic(features: Float64, right: NDArray[np.bool_], importance: Float64, d
     return weights
 
 
+class Network(torch.nn.Module):
+    """What becomes a `Score`: a linear part and a hidden layer beside it.
+
+    Args:
+        features: [M, F] to be normalised by.
+        look: [L] weights of the look.
+    """
+
+    def __init__(self, features: Float64, look: Float64) -> None:
+        super().__init__()
+        self.look, self.mean, self.deviation = look, features.mean(axis=0), features.std(axis=0) + 1e-6
+        self.linear = torch.nn.Linear(features.shape[1], 1)
+        self.hidden = torch.nn.Linear(features.shape[1], HIDDEN)
+        self.out = torch.nn.Linear(HIDDEN, 1, bias=False)
+
+    def forward(self, scaled: torch.Tensor) -> torch.Tensor:
+        """[M] log odds of normalised features [M, F]."""
+        odds: torch.Tensor = (self.linear(scaled) + self.out(torch.tanh(self.hidden(scaled))))[:, 0]
+        return odds
+
+    def scaled(self, features: Float64) -> torch.Tensor:
+        """Normalised."""
+        return torch.from_numpy(np.clip((features - self.mean) / self.deviation, -REACH, REACH)).float()
+
+    def learn(self, parts: list[tuple[Float64, NDArray[np.bool_], Float64]], steps: int, rate: float) -> None:
+        """Trains on features [M, F], whether they are right and how much they count."""
+        scaled = torch.cat([self.scaled(features) for features, _, _ in parts])
+        right, counts = (torch.from_numpy(np.concatenate([part[k] for part in parts])).float() for k in (1, 2))
+        optimiser = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=DECAY)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for _ in range(steps):
+            taken = torch.randint(len(scaled), (BATCH,))
+            odds = self(scaled[taken] + NOISE * torch.randn(BATCH, scaled.shape[1]))
+            loss = binary_cross_entropy_with_logits(odds, right[taken], weight=counts[taken])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+
+    def score(self, shift: float = 0.0, scale: float = 1.0) -> Score:
+        """The network as it is deployed, its log odds scaled and shifted."""
+        linear, bias, hidden, hidden_bias, out = (
+            value.detach().double().numpy()
+            for value in (
+                self.linear.weight[0],
+                self.linear.bias,
+                self.hidden.weight.T,
+                self.hidden.bias,
+                self.out.weight[0],
+            )
+        )
+        return Score(
+            self.look, self.mean, self.deviation, scale * linear, scale * bias + shift, hidden, hidden_bias, scale * out
+        )
+
+
 def joined(parts: Iterable[tuple[Float64, NDArray[np.bool_]]]) -> tuple[Float64, NDArray[np.bool_]]:
     """Features and truth of several scenes as one."""
     rows, truth = zip(*parts, strict=True)
     return np.concatenate(rows), np.concatenate(truth)
 
 
-def fit(scenes: list[Scene]) -> tuple[Float64, Float64]:
-    """The weights of LOOK and of WEIGHTS."""
+def fit(scenes: list[Scene], seed: int = 0) -> Score:
+    """The score; equal seeds give equal ones."""
+    torch.manual_seed(seed)
     features, right = joined(Examples(s, s.look()).every() for s in scenes)
     importance = np.where(right, 1.0, WRONG)
     look = logistic(features, right, importance)
-    examples = [Examples(scene, scene.features(look)) for scene in scenes]
+    examples = [Examples(scene, scene.candidates.features(look)) for scene in scenes]
     features, right = joined(one.every() for one in examples)
-    weights = logistic(features, right, importance)
+    network = Network(features, look)
+    network.learn([(features, right, importance)], STEPS, 1e-2)
     for _ in range(ROUNDS):
-        rows, truth = joined(one.chosen(weights) for one in examples)
-        shares = np.concatenate([importance * REST, np.full(len(rows), CHOSEN)])
-        weights = logistic(np.concatenate([features, rows]), np.concatenate([right, truth]), shares)
-    rows, truth = joined(one.chosen(weights) for one in examples)
-    odds = np.column_stack([np.ones(len(rows)), rows @ weights])
+        rows, truth = joined(one.chosen(network.score()) for one in examples)
+        times = max(1, len(features) // (CHOSEN_SHARE * len(rows)))
+        chosen = (np.tile(rows, (times, 1)), np.tile(truth, times), np.ones(times * len(rows)))
+        network.learn([(features, right, importance * REST), chosen], ROUND_STEPS, 5e-3)
+    rows, truth = joined(one.chosen(network.score()) for one in examples)
+    if truth.all() or not truth.any():
+        return network.score()  # nothing to calibrate by
+    odds = np.column_stack([np.ones(len(rows)), network.score().log_odds(rows)])
     shift, scale = logistic(odds, truth, np.ones(len(rows)), decay=1e-3)
-    weights = weights * scale
-    weights[0] += shift
-    return look, weights
+    return network.score(float(shift), float(scale))
 
 
-def print_reliability(scenes: list[Scene], look: Float64, weights: Float64) -> None:
+def reliability(scenes: list[Scene], score: Score) -> list[dict[str, float]]:
     """How often chosen places are right, by the probability given to them."""
-    rows, truth = joined(Examples(s, s.features(look)).chosen(weights) for s in scenes)
-    probability = scoring.probability(rows @ weights)
-    for low, high in ((0, 0.1), (0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.85), (0.85, 0.97), (0.97, 1.01)):
-        inside = (probability >= low) & (probability < high)
+    rows, truth = joined(Examples(s, s.candidates.features(score.look)).chosen(score) for s in scenes)
+    probability = scoring.probability(score.log_odds(rows))
+    table = []
+    for low, high in pairwise((0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.97, 1.0)):
+        inside = (probability >= low) & ((probability < high) | (high == 1.0))
         if inside.any():
-            share, mean = truth[inside].mean(), probability[inside].mean()
-            print(f"  {low:.2f}-{min(high, 1):.2f}: {inside.sum():5} places, given {mean:.3f}, right {share:.3f}")
-
-
-def print_weights(name: str, names: Iterable[str], weights: Float64) -> None:
-    """As they stand in keypoint_core.correspondence.scoring."""
-    lines = [f'    "{key}": {value:.3f},' for key, value in zip(names, weights, strict=True)]
-    print(f"{name}: dict[str, float] = {{", *lines, "}", sep="\n")
+            given, right = float(probability[inside].mean()), float(truth[inside].mean())
+            table.append({"from": low, "places": int(inside.sum()), "given": round(given, 3), "right": round(right, 3)})
+    return table
 
 
 def main() -> None:
@@ -205,6 +264,7 @@ def main() -> None:
     parser.add_argument("--condition", default="light+camera", help="of the simulation")
     parser.add_argument("--backend", default="descriptors", help="whose places are fitted to")
     parser.add_argument("--workers", type=int, default=2, help="processes, each with a task")
+    parser.add_argument("--output", type=Path, default=None, help="folder (default: in the models folder)")
     arguments = parser.parse_args()
     if arguments.n < 5:
         parser.error("--n must be at least 5: every fifth scene is held back")
@@ -214,10 +274,20 @@ def main() -> None:
         collected = pool.map(job, arguments.tasks.split(","), chunksize=1)
     held = [scene for scenes in collected for scene in scenes[4::5]]
     fitted = [scene for scenes in collected for i, scene in enumerate(scenes) if i % 5 != 4]
-    look, weights = fit(fitted)
-    print_weights("LOOK", scoring.LOOK, look)
-    print_weights("WEIGHTS", scoring.WEIGHTS, weights)
-    print_reliability(held, look, weights)
+    score = fit(fitted)
+    held_out = reliability(held, score)
+    for line in held_out:
+        print(
+            f"  from {line['from']:.2f}: {line['places']:5} places, given {line['given']:.3f}, right {line['right']:.3f}"
+        )
+    names = {"look": list(scoring.LOOK), "features": list(scoring.FEATURES)}
+    training = {
+        "command": command_line(),
+        "git": git_revision(),
+        "scenes": len(fitted),
+        "held_out": held_out,
+    }
+    save_score(arguments.output or models_folder() / FOLDER, score, names, training)
 
 
 if __name__ == "__main__":
