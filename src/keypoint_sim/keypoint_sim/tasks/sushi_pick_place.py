@@ -35,7 +35,7 @@ ATTEMPTS = 2000
 # On the plate: the nigiri's middle within a circle of 6 cm across, so that its whole length lies within 6 cm of the
 # plate's middle, on the flat inside.
 INSIDE = plate.RADIUS / 2
-LAID = 0.022  # so near to the plate's middle the expert lets go [m]
+LAID = 0.025  # so near to the plate's middle the expert lets go [m]; what it has let go it leaves anywhere inside
 STANDING = 0.004  # height over the plate's floor that counts as lying on it [m]
 STILL, STILL_TURN = 0.02, 0.3  # [m/s], [rad/s]
 AWAY = 0.05  # from the nigiri to the tool's tip, once it is released [m]
@@ -161,7 +161,7 @@ class SushiPickPlace(Task):
         if held:
             position, rotation = self._carried(data, tool)
         point, place = moves.grip_point(position, rotation), self._place(data)
-        if _lies_on(place, position, rotation, LAID):
+        if _lies_on(place, position, rotation, LAID if held else INSIDE):
             return moves.leave(tool, point)
         if held:
             return moves.carry(tool, position, place)
