@@ -153,6 +153,48 @@ class TestBodies:
         assert points.body[14] == points.body[13] != points.body[0]
         assert bodies.errors(points, seen)[14] < 0.5
 
+    def lifted(self, parts: bool = True) -> tuple[Cloud, Bodies, np.ndarray]:
+        """Ten points that rest, ten on a body that has moved away from there; where all are seen."""
+        points, bodies = self.scene()
+        points.body[10:] = bodies.open(1)
+        points.part[:] = np.repeat([1, 2], 10) if parts else 0
+        bodies.put(1, motion_about(points.points[10:], [0, 0, 0], [0.05, 0, 0]))
+        return points, bodies, rays(bodies.moved(points))
+
+    @pytest.mark.parametrize("parts", [True, False])
+    def test_what_looks_like_a_point_where_it_was_does_not_part_it_from_its_surface(self, parts):
+        points, bodies, seen = self.lifted(parts)
+        seen[14] = rays(points.points[14:15])[0]  # the point itself is hidden
+        bodies.update(points, seen_at(seen), np.ones(20, bool))
+        assert (points.body[14] == points.body[13]) == parts
+        assert (points.body[10:14] == 1).all() and (points.body[:10] == 0).all()
+
+    def test_three_of_a_surface_go_back_together(self):
+        points, bodies, seen = self.lifted()
+        seen[14:17] = rays(points.points[14:17])
+        bodies.update(points, seen_at(seen), np.ones(20, bool))
+        assert (points.body[14:17] == 0).all() and (points.body[17:] == 1).all()
+
+    @pytest.mark.parametrize(("left", "comes"), [(2, True), (3, False)])
+    def test_few_points_left_on_a_lost_body_go_with_their_surface(self, left, comes):
+        points, bodies, seen = self.lifted()
+        lost = 10 + np.arange(left)
+        points.body[lost] = bodies.open(1)
+        good = np.ones(20, bool)
+        good[lost] = False
+        bodies.update(points, seen_at(seen), good)
+        assert (points.body[lost] == 1).all() == comes
+
+    def test_a_hidden_point_asks_its_own_surface_first(self):
+        """Its nearest neighbours are on another one, which rests."""
+        points, bodies = self.scene()
+        points.points[14] = points.points[3] + [0.001, 0, 0]
+        points.part[:] = np.repeat([1, 2], 10)
+        second = motion_about(points.points[10:], [0, 0, 0], [0.05, 0, 0])
+        joined = np.array([10, 11, 12, 13, 15, 16, 17, 18, 19])
+        bodies.found(points, second, joined, np.arange(20) == 14)
+        assert points.body[14] == points.body[13] != points.body[3]
+
     def test_bodies_without_points_are_forgotten(self):
         points, bodies = self.scene()
         points.body[10:] = bodies.open(1)

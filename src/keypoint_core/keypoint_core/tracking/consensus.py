@@ -17,6 +17,7 @@ from keypoint_core.tracking.rigid_motion import Motion, MotionSettings, Sighting
 from keypoint_core.types import Float64
 
 Flags = NDArray[np.bool_]
+_ELSEWHERE = 100.0  # points of another part count as so much farther away [m]
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ class Bodies:
         for group in sorted(set(self._groups.values())):
             self._merge(cloud, seen.rays, good & (cloud.group == group), group)
             self._sort(cloud, seen, good & (cloud.group == group), group)
+            agreeing = good & (self.errors(cloud, seen.rays) <= self._settings.agree)
+            self._gather(cloud, agreeing & (cloud.group == group), group)
         self._close(cloud)
 
     def _leave(self, cloud: Cloud, seen: Sightings, good: Flags) -> None:
@@ -238,8 +241,45 @@ class Bodies:
                 return
             off = errors(self._motions[body], cloud.points[apart], seen.rays[apart], self._focal)
             fits = (off <= self._settings.agree) & (off < 0.5 * error[apart])
+            fits &= ~self._held(cloud, good & (error <= self._settings.agree), apart, fits, body)
             cloud.body[apart[fits]] = body
             apart = apart[~fits]
+
+    def _held(self, cloud: Cloud, agreeing: Flags, apart: NDArray[np.intp], fits: Flags, body: int) -> Flags:
+        """[A] which points that part from their body stay on it, since their part of the surface does.
+
+        What looks like a point where it was at first, now that it is hidden elsewhere, does not make it go back there.
+
+        Args:
+            cloud: the points.
+            agreeing: [N] which of them agree with their body's motion.
+            apart: [A] indices of points that part from theirs.
+            fits: [A] which of them agree with another body.
+            body: that other one.
+        """
+        held = np.zeros(len(apart), dtype=np.bool_)
+        for part in np.unique(cloud.part[apart[fits]]).tolist() if fits.any() else ():
+            mine, on = agreeing & (cloud.part == part), fits & (cloud.part[apart] == part)
+            stay = np.bincount(cloud.body[mine], minlength=max(self._motions) + 1)
+            alone = stay[body] + on.sum() < self._settings.fewest
+            held |= on & (part > 0) & alone & (stay[cloud.body[apart]] >= self._settings.fewest)
+        return held
+
+    def _gather(self, cloud: Cloud, agreeing: Flags, group: int) -> None:
+        """Lets few points of a part of the surface go with most of it, where too few agree to move their own body.
+
+        Such a body rests wherever it was last, whatever its points do.
+        """
+        fewest = self._settings.fewest
+        for body in self.of_group(group):
+            on = (cloud.body == body) & (cloud.part > 0)
+            if (agreeing & (cloud.body == body)).sum() >= fewest:
+                continue
+            for part in np.unique(cloud.part[on]).tolist():
+                left, others = on & (cloud.part == part), agreeing & (cloud.part == part) & (cloud.body != body)
+                count = np.bincount(cloud.body[others])
+                if left.sum() < fewest and count.max(initial=0) >= self._settings.found:
+                    cloud.body[left] = count.argmax()
 
     def guess(self, cloud: Cloud, seen: Sightings, stray: NDArray[np.intp]) -> Motion | None:
         """A motion that as many stray points as a motion of its own takes roughly share; None without one.
@@ -268,7 +308,8 @@ class Bodies:
             cloud: the points; their bodies change.
             motion: of the new body.
             joined: [J] indices of the points that are on it.
-            undecided: [N] points that cannot tell by themselves; they come along if most of their nearest neighbours do.
+            undecided: [N] points that cannot tell by themselves; they come along if most of their nearest neighbours do,
+                for which those of their own part of the surface are asked first.
         """
         left, group = np.unique(cloud.body[joined]), int(cloud.group[joined[0]])
         body = self.open(group)
@@ -277,6 +318,7 @@ class Bodies:
         others = np.flatnonzero(undecided & (cloud.group == group) & np.isin(cloud.body, left))
         tell = np.flatnonzero(~undecided & (cloud.group == group))
         away = np.linalg.norm(cloud.points[others][:, None] - cloud.points[tell], axis=2)
+        away[cloud.part[others][:, None] != cloud.part[tell]] += _ELSEWHERE
         near = np.argsort(away, axis=1, kind="stable")[:, : self._settings.neighbours]
         cloud.body[others[(cloud.body[tell[near]] == body).mean(axis=1) > 0.5]] = body
 
