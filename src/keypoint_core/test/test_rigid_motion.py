@@ -1,5 +1,7 @@
 """Rigid motions from pixels, and the bodies that share them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from keypoint_core.tracking.consensus import Bodies, Cloud, ConsensusSettings
+from keypoint_core.tracking.relocation import part_or_move
 from keypoint_core.tracking.rigid_motion import (
     Motion,
     MotionSettings,
@@ -185,15 +188,43 @@ class TestBodies:
         bodies.update(points, seen_at(seen), good)
         assert (points.body[lost] == 1).all() == comes
 
-    def test_a_hidden_point_asks_its_own_surface_first(self):
+    @pytest.mark.parametrize("parts", [True, False])
+    def test_a_hidden_point_comes_along_with_its_surface(self, parts):
         """Its nearest neighbours are on another one, which rests."""
         points, bodies = self.scene()
         points.points[14] = points.points[3] + [0.001, 0, 0]
-        points.part[:] = np.repeat([1, 2], 10)
+        points.part[:] = np.repeat([1, 2], 10) if parts else 0
         second = motion_about(points.points[10:], [0, 0, 0], [0.05, 0, 0])
         joined = np.array([10, 11, 12, 13, 15, 16, 17, 18, 19])
         bodies.found(points, second, joined, np.arange(20) == 14)
-        assert points.body[14] == points.body[13] != points.body[3]
+        assert (points.body[14] == points.body[13]) == parts
+
+    def test_what_has_left_as_a_whole_is_one_thing(self):
+        points, bodies, _ = self.lifted()
+        some = np.arange(14, 18)
+        assert bodies.whole(points, some) == 1
+        assert bodies.whole(points, some - 10) is None  # on the body from which all things part
+        points.body[12:] = 0
+        assert bodies.whole(points, np.array([10, 11])) is None  # most of their surface is elsewhere
+        points.body[12:], points.part[:] = 1, 0
+        assert bodies.whole(points, some) is None  # no depth tells things apart
+
+    @pytest.mark.parametrize(("many", "moves"), [(6, True), (4, False)])
+    def test_what_has_left_as_a_whole_moves_as_a_whole_or_not_at_all(self, many, moves):
+        points, bodies, _ = self.lifted()
+        agreeing, some = np.arange(20) >= 15, 10 + np.arange(many)
+        motion = motion_about(points.points[10:], [0, 0, 0], [0.1, 0, 0])
+        tracks = SimpleNamespace(cloud=points, body=points.body)
+        part_or_move(tracks, bodies, motion, some, ~agreeing)
+        assert (bodies.motion(1) is motion) == moves
+        assert list(bodies) == [0, 1] and (points.body[10:] == 1).all()
+
+    def test_what_parts_from_the_rest_begins_a_body(self):
+        points, bodies = self.scene()
+        motion = motion_about(points.points[10:], [0, 0, 0], [0.1, 0, 0])
+        tracks = SimpleNamespace(cloud=points, body=points.body)
+        part_or_move(tracks, bodies, motion, np.arange(10, 16), np.arange(20) >= 10)
+        assert (points.body[10:] == 1).all() and (points.body[:10] == 0).all()
 
     def test_bodies_without_points_are_forgotten(self):
         points, bodies = self.scene()

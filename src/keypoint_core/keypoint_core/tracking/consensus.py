@@ -17,7 +17,6 @@ from keypoint_core.tracking.rigid_motion import Motion, MotionSettings, Sighting
 from keypoint_core.types import Float64
 
 Flags = NDArray[np.bool_]
-_ELSEWHERE = 100.0  # points of another part count as so much farther away [m]
 
 
 @dataclass(frozen=True)
@@ -241,28 +240,34 @@ class Bodies:
                 return
             off = errors(self._motions[body], cloud.points[apart], seen.rays[apart], self._focal)
             fits = (off <= self._settings.agree) & (off < 0.5 * error[apart])
-            fits &= ~self._held(cloud, good & (error <= self._settings.agree), apart, fits, body)
+            fits &= ~self._held(cloud, seen.rays, good & (error <= self._settings.agree), apart, fits, body)
             cloud.body[apart[fits]] = body
             apart = apart[~fits]
 
-    def _held(self, cloud: Cloud, agreeing: Flags, apart: NDArray[np.intp], fits: Flags, body: int) -> Flags:
+    def _held(
+        self, cloud: Cloud, rays: Float64, agreeing: Flags, apart: NDArray[np.intp], fits: Flags, body: int
+    ) -> Flags:
         """[A] which points that part from their body stay on it, since their part of the surface does.
 
         What looks like a point where it was at first, now that it is hidden elsewhere, does not make it go back there.
 
         Args:
             cloud: the points.
+            rays: [N, 2] that they are seen along.
             agreeing: [N] which of them agree with their body's motion.
             apart: [A] indices of points that part from theirs.
             fits: [A] which of them agree with another body.
             body: that other one.
         """
+        settings, parts = self._settings, cloud.part[apart]
+        back = errors(Motion.none(), cloud.points[apart], rays[apart], self._focal) <= settings.agree
+        back &= fits & (parts > 0)
         held = np.zeros(len(apart), dtype=np.bool_)
-        for part in np.unique(cloud.part[apart[fits]]).tolist() if fits.any() else ():
-            mine, on = agreeing & (cloud.part == part), fits & (cloud.part[apart] == part)
-            stay = np.bincount(cloud.body[mine], minlength=max(self._motions) + 1)
-            alone = stay[body] + on.sum() < self._settings.fewest
-            held |= on & (part > 0) & alone & (stay[cloud.body[apart]] >= self._settings.fewest)
+        for part in np.unique(parts[back]).tolist():
+            count = np.bincount(cloud.body[agreeing & (cloud.part == part)], minlength=max(self._motions) + 1)
+            on = back & (parts == part)
+            alone = count[body] + on.sum() < settings.fewest
+            held |= on & alone & (count[cloud.body[apart]] >= settings.fewest)
         return held
 
     def _gather(self, cloud: Cloud, agreeing: Flags, group: int) -> None:
@@ -301,6 +306,18 @@ class Bodies:
                 best, votes = motion, count
         return best
 
+    def whole(self, cloud: Cloud, some: NDArray[np.intp]) -> int | None:
+        """The body that points [S] of one group are but a part of: most of their part of the surface has left on it.
+
+        One thing that is seen badly looks like two, and a half of it is soon lost. None for those on the group's first
+        body, from which all things part, and where no depth tells things apart.
+        """
+        body = int(np.bincount(cloud.body[some]).argmax())
+        part, group = np.bincount(cloud.part[some[cloud.body[some] == body]]).argmax(), cloud.group[some[0]]
+        same = (cloud.group == group) & (cloud.part == part)
+        left = part > 0 and body != self.of_group(int(group))[0]
+        return body if left and (cloud.body[same] == body).mean() > 0.5 else None
+
     def found(self, cloud: Cloud, motion: Motion, joined: NDArray[np.intp], undecided: Flags) -> None:
         """Opens a body for points of one group.
 
@@ -309,7 +326,7 @@ class Bodies:
             motion: of the new body.
             joined: [J] indices of the points that are on it.
             undecided: [N] points that cannot tell by themselves; they come along if most of their nearest neighbours do,
-                for which those of their own part of the surface are asked first.
+                or most of the other points of their part of the surface.
         """
         left, group = np.unique(cloud.body[joined]), int(cloud.group[joined[0]])
         body = self.open(group)
@@ -318,9 +335,12 @@ class Bodies:
         others = np.flatnonzero(undecided & (cloud.group == group) & np.isin(cloud.body, left))
         tell = np.flatnonzero(~undecided & (cloud.group == group))
         away = np.linalg.norm(cloud.points[others][:, None] - cloud.points[tell], axis=2)
-        away[cloud.part[others][:, None] != cloud.part[tell]] += _ELSEWHERE
         near = np.argsort(away, axis=1, kind="stable")[:, : self._settings.neighbours]
-        cloud.body[others[(cloud.body[tell[near]] == body).mean(axis=1) > 0.5]] = body
+        comes = (cloud.body[tell[near]] == body).mean(axis=1) > 0.5
+        for part in np.unique(cloud.part[others][cloud.part[others] > 0]).tolist():
+            same = cloud.body[tell[cloud.part[tell] == part]] == body
+            comes |= (cloud.part[others] == part) & (same.sum() > 0.5 * max(len(same), self._settings.fewest))
+        cloud.body[others[comes]] = body
 
     def _close(self, cloud: Cloud) -> None:
         """Forgets bodies that no point is on, but for the first one of a group that has points."""

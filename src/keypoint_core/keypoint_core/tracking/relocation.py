@@ -103,9 +103,7 @@ def found(
         motion, agree = _check(tracks.take(loose), guess, picture, settings)
         witnesses = agree[np.isin(loose, stray)].sum()
         if agree.sum() >= settings.consensus.hint and witnesses >= max(_WITNESSES, settings.witnesses * len(stray)):
-            undecided = ~measured.agreeing
-            undecided[loose[agree]] = False
-            bodies.found(cloud, motion, loose[agree], undecided)
+            part_or_move(tracks, bodies, motion, loose[agree], ~measured.agreeing)
 
 
 def find_missing(
@@ -133,10 +131,26 @@ def find_missing(
         for guess in _guesses(tracks, bodies.motion(body), members, picture, redetector, turn, settings):
             motion, agree = _check(tracks.take(members), guess, picture, settings)
             if agree.sum() >= settings.consensus.found:
-                undecided = gone.copy()
-                undecided[members[agree]] = False
-                bodies.found(tracks.cloud, motion, members[agree], undecided)
+                part_or_move(tracks, bodies, motion, members[agree], gone)
                 break
+
+
+def part_or_move(tracks: HybridTracks, bodies: Bodies, motion: Motion, joined: Index, undecided: NDArray[np.bool_]) -> None:
+    """Lets points begin a body of their own; what left as a whole moves as a whole, if it looks right in more places.
+
+    Args:
+        tracks, bodies: points change their body.
+        motion: of the new body.
+        joined: [J] indices of the points that are on it.
+        undecided: [N] points that cannot tell by themselves where they are.
+    """
+    whole = bodies.whole(tracks.cloud, joined)
+    if whole is None:
+        others = undecided.copy()
+        others[joined] = False
+        bodies.found(tracks.cloud, motion, joined, others)
+    elif len(joined) > (~undecided & (tracks.body == whole)).sum():
+        bodies.put(whole, motion)
 
 
 def _guesses(
