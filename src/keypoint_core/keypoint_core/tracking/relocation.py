@@ -135,7 +135,9 @@ def find_missing(
                 break
 
 
-def part_or_move(tracks: HybridTracks, bodies: Bodies, motion: Motion, joined: Index, undecided: NDArray[np.bool_]) -> None:
+def part_or_move(
+    tracks: HybridTracks, bodies: Bodies, motion: Motion, joined: Index, undecided: NDArray[np.bool_]
+) -> None:
     """Lets points begin a body of their own; what left as a whole moves as a whole, if it looks right in more places.
 
     Args:
