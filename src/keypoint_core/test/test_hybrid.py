@@ -98,6 +98,18 @@ def test_a_body_that_moved_behind_a_cover_is_found_within_five_frames(scene, loc
     assert errors(found, truth)[found.visible].max() < 2
 
 
+def test_a_body_that_was_dropped_far_away_and_turned_is_found(scene, local, sheet):
+    """Beyond the near search one place tells of it, and not how it is turned."""
+    poses = [scene.pose(*(np.array([0.08, 0.02, 0.35]) * (i > 8))) for i in range(24)]
+    results = run(
+        HybridTracker(), scene, local, poses, lambda frame, i: covered(frame, sheet, 0, 640) if 4 < i < 14 else frame
+    )
+    assert np.linalg.norm(results[-1][1] - results[0][1], axis=1).min() > 50
+    found, truth = results[-1]
+    assert found.visible.mean() >= 0.7
+    assert errors(found, truth)[found.visible].max() < 2
+
+
 def test_a_body_that_was_led_astray_is_found_at_once_where_it_was_at_first(scene, local):
     """As when something passed by that its points followed."""
     tracker = HybridTracker()

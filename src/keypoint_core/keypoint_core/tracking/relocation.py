@@ -23,7 +23,8 @@ from keypoint_core.types import Float64
 Index = NDArray[np.intp]
 _WITNESSES = 3  # points by which a new body was guessed that must still look right under its motion
 _WIDE = 30.0  # error of a point [px] under the motion of another that a turn of the body may explain
-_GUESSES = 2  # motions checked per frame and body
+_GUESSES = 2  # places checked per frame and body
+_TURNS = (0.0, 0.35, -0.35)  # in the image, of a motion that one place alone gives [rad]
 
 
 @dataclass(frozen=True)
@@ -186,13 +187,19 @@ def _motions(
     picture: Picture,
     settings: RelocationSettings,
 ) -> Iterator[Motion]:
-    """Every place by itself gives a motion; those that most others agree with are fitted to all."""
+    """Every place by itself gives a motion; those that most others agree with are fitted to all.
+
+    Of one that hardly any agrees with, it is not known how the body is turned: it was perhaps dropped.
+    """
     seen, fitting = picture.sightings(found.pixels, sure), replace(settings.consensus.motion, wide=_WIDE, iterations=10)
     rays = seen.rays
     single = [turned(motion, point, ray, angle) for point, ray, angle in zip(points, rays, found.angle, strict=True)]
     votes = np.array([(errors(one, points, rays, picture.focal) < fitting.wide).sum() for one in single])
     for i in np.argsort(-votes, kind="stable")[:_GUESSES].tolist():
-        yield fit(single[i], points, seen, picture.focal, fitting) if votes[i] > 2 else single[i]
+        if votes[i] > 2:
+            yield fit(single[i], points, seen, picture.focal, fitting)
+        else:
+            yield from (turned(single[i], points[i], rays[i], angle) for angle in _TURNS)
 
 
 def _check(
