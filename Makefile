@@ -14,7 +14,7 @@ quoted = $(if $($(1)),--$(2)="$($(1))")
 given = $(if $(filter command environment,$(origin $(1))),--$(2) $($(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format build clean clean-shm evaluate train study train-baseline train-pictures train-recorded demonstrations train-descriptors tables transfer track-quality bench experts gallery track locate
+.PHONY: help setup demo test lint format build clean clean-shm evaluate train study train-baseline train-pictures train-recorded demonstrations train-descriptors train-score tables transfer track-quality bench experts gallery track locate
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -75,6 +75,9 @@ train-recorded: setup ## a policy from recorded demonstrations (TASK, ROBOT, DEM
 train-descriptors: setup ## train the dense descriptors (STEPS, MINUTES, SEED, CACHE, DEVICE; ARGS="--resume runs/...")
 	@$(RUN) python -m keypoint_training.descriptors.train $(call option,STEPS,steps) \
 	  $(call option,MINUTES,minutes) $(call option,SEED,seed) $(call option,CACHE,cache) $(call option,DEVICE,device) $(ARGS)
+
+train-score: setup ## train the score of the correspondence on what it finds in simulated scenes (N, SEED)
+	@$(RUN) python -m keypoint_trials.quality.correspondence_calibration $(call option,N,n) $(call option,SEED,seed) $(ARGS)
 
 transfer: setup ## error and score of correspondences in unseen scenes (TASK, CONDITION, CORRESPONDENCE, N, SEED, ROBOT)
 	@$(RUN) python -m keypoint_trials.quality.transfer --task $(TASK) $(call option,CONDITION,condition) \

@@ -95,8 +95,7 @@ def load_score(look: tuple[str, ...], features: tuple[str, ...], folder: Path | 
 def _load(look: tuple[str, ...], features: tuple[str, ...], folder: Path) -> Score:
     if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
         raise CheckpointError(
-            f"no score of the correspondence in {folder} (no {CARD} and {WEIGHTS}); train it: "
-            "python -m keypoint_trials.quality.correspondence_calibration"
+            f"no score of the correspondence in {folder} (no {CARD} and {WEIGHTS}); train it: make train-score"
         )
     try:
         card = yaml.safe_load((folder / CARD).read_text())
