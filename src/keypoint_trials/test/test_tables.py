@@ -5,12 +5,16 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 from keypoint_core.errors import UnknownNameError
 from keypoint_core.statistics import wilson_interval
 from keypoint_trials.evaluate import EpisodeResult
 from keypoint_trials.methods import METHODS
+from keypoint_trials.parallel import Workers
+from keypoint_trials.quality.located import Located
 from keypoint_trials.tables import cells, fill
 from keypoint_trials.tables.cells import Book, Cell, score
 from keypoint_trials.tables.figure import write_figure
@@ -196,3 +200,16 @@ def test_without_running_shows_what_there_is(tmp_path, version, monkeypatch):
     monkeypatch.setattr(fill.sys, "argv", ["fill", *options, "--folder", str(tmp_path)])
     fill.main()
     assert json.loads((tmp_path / "summary.json").read_text())["cells"] == {"clock_button/atk/rp": [2, 3]}
+
+
+def test_a_refused_scene_counts_in_the_table_of_correspondences(monkeypatch):
+    truth, seen = np.zeros((2, 2)), np.ones(2, dtype=bool)
+    found = Located(
+        "sushi_pick_place", "light", "plain", 0, "descriptors", truth, seen, seen, truth + 3.0,
+        np.array([0.9, 0.7]), np.array([True, False]), "", 1.0, (0, 0),
+    )  # fmt: skip
+    nothing = {"pixels": np.empty((0, 2)), "score": np.empty(0), "accepted": np.empty(0, dtype=bool)}
+    refused = replace(found, seed=1, reason="located 1 of 2 keypoints", **nothing)
+    monkeypatch.setattr(fill, "in_order", lambda *_: iter([[found], [refused]]))
+    line = fill.measure_transfer([], Workers(1), Console())["sushi_pick_place"]
+    assert (line.scenes, line.refused) == (2, 1) and line.score == 0.9

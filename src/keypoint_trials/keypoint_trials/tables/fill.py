@@ -140,7 +140,7 @@ def measure_transfer(jobs: Sequence[bench.Job], workers: Workers, console: Conso
     lines = {}
     for one in groups:
         figures = one.figures()
-        kept = np.concatenate([result.score[result.kept] for result in one.results])
+        kept = np.concatenate([np.empty(0), *(r.score[r.kept] for r in one.results if not r.refused)])
         mean = float(kept.mean()) if len(kept) else float("nan")
         lines[one.task] = Transfer(figures["scenes"], figures["refused"], mean, figures["mean_px"], figures["p95_px"])
     return lines
