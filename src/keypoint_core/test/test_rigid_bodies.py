@@ -295,7 +295,7 @@ def test_a_lid_that_looks_the_same_turned_is_told_by_its_pot(turn):
         return SiftPnp(Reference(frame.color, frame.depth, K, ids, pixels))
 
     found = lid(picture=True).locate(lid_on_a_pot(turn, picture=True))
-    assert found.visible.sum() >= 5
+    assert found.visible.all()
     assert np.linalg.norm(found.pixels - around(turn), axis=1).max() < 2
     with pytest.raises(CorrespondenceError, match=r"located \d of 6 keypoints"):
         lid(picture=False).locate(lid_on_a_pot(turn, picture=False))

@@ -209,7 +209,7 @@ def test_the_command_measures_and_resumes(command, tmp_path, capsys, monkeypatch
 
 
 def test_the_default_correspondence_meets_the_bars_on_plain_scenes(command, tmp_path):
-    command("--hard", "0", "--seed", "10000", "--n", "4")
+    command("--hard", "0")
     (one,) = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())["groups"]
     assert one["accepted"] > 0.9 and one["mean_px"] < 3 and one["wrong"] <= 0.02
 
@@ -219,7 +219,7 @@ def late(reference):
     raise MissingDependencyError("dift needs the Python package 'diffusers': pip install diffusers (Apache-2.0)")
 
 
-@pytest.mark.parametrize("task, seeds", [("clock_hand", (4017, 10011)), ("glass_lid_lift", (4007, 4021))])
+@pytest.mark.parametrize("task, seeds", [("clock_hand", (4017, 10011)), ("glass_lid_lift", (4007, 4009, 4021))])
 def test_what_looks_like_another_part_of_its_thing_is_not_taken_for_it(task, seeds, tmp_path):
     """A hand that turned is not on the dial's figure where it was; a lid with eight leaves is not turned by one."""
     bench = transfer.Bench(transfer.View(task, DEFAULT_ROBOT, "atk", transfer.POINTS))

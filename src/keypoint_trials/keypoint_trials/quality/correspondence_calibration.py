@@ -13,7 +13,7 @@ a probability is right on scenes that were not trained on (every fifth).
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -32,10 +32,13 @@ from keypoint_core.correspondence import CORRESPONDENCES, rivals, scoring
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.correspondence.rigid_bodies import Candidates
 from keypoint_core.correspondence.score import FOLDER, REACH, Score, save_score
+from keypoint_core.errors import KeypointError
 from keypoint_core.runs import command_line, git_revision
 from keypoint_core.types import Float64
 from keypoint_sim.world import World
+from keypoint_trials.parallel import Workers, in_order
 from keypoint_trials.quality.points import region_masks
+from keypoint_trials.quality.record import known_tasks
 from keypoint_trials.quality.scenes import HARD, PLAIN, make_scene
 from keypoint_trials.quality.transfer import View, make_reference
 
@@ -257,7 +260,7 @@ def reliability(scenes: list[Scene], score: Score) -> list[dict[str, float]]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Fits the weights of the correspondence's score.")
+    parser = argparse.ArgumentParser(description="Trains the score of the correspondence.")
     parser.add_argument("--n", type=int, default=100, help="scenes per task")
     parser.add_argument("--seed", type=int, default=4000, help="of the first scene")
     parser.add_argument("--tasks", default=",".join(TASKS))
@@ -270,8 +273,10 @@ def main() -> None:
         parser.error("--n must be at least 5: every fifth scene is held back")
     seeds = range(arguments.seed, arguments.seed + arguments.n)
     job = partial(collect, backend=arguments.backend, condition=arguments.condition, seeds=seeds)
-    with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
-        collected = pool.map(job, arguments.tasks.split(","), chunksize=1)
+    try:
+        collected = list(in_order(job, known_tasks(arguments.tasks), Workers(arguments.workers)))
+    except KeypointError as error:
+        sys.exit(str(error))
     held = [scene for scenes in collected for scene in scenes[4::5]]
     fitted = [scene for scenes in collected for i, scene in enumerate(scenes) if i % 5 != 4]
     score = fit(fitted)
