@@ -27,7 +27,7 @@ demo: setup ## simulated trials through the whole ROS graph (TASK, ROBOT, CONDIT
 	  $(call option,CONDITION,condition) $(call option,N,trials) $(call option,SEED,seed) $(ARGS)
 
 test: setup ## all tests that this machine can run (ARGS="-k gate")
-	@ROS_PYTHON_CHECK_FIELDS=1 $(RUN) python -m pytest -m "$(MARKS)" $(ARGS)
+	@ROS_PYTHON_CHECK_FIELDS=1 $(RUN) tools/test.sh "$(MARKS)" $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(RUN) ruff check .

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -152,3 +154,20 @@ def test_what_can_be_trained_can_be_compared():
     from keypoint_trials.methods import METHODS
 
     assert {"atk", *BASELINES} <= {method.checkpoint for method in METHODS}
+
+
+def test_what_starts_nodes_or_holds_a_deadline_runs_alone():
+    """Beside another test it would be late; see tools/test.sh."""
+    alone = [REPOSITORY / path for path in runpy.run_path(str(REPOSITORY / "conftest.py"))["ALONE"]]
+    assert all(path.exists() for path in alone)
+    shared = [
+        path
+        for path in sorted(REPOSITORY.glob("src/*/test/*.py"))
+        if not any(path.is_relative_to(part) for part in alone)
+    ]
+    ros = re.compile(r"^\s*(import|from) (rclpy|keypoint_ros|keypoint_bringup)\b", re.MULTILINE)
+    clock = re.compile(r"\b(thread_time|process_time|perf_counter|monotonic)\(\)")
+    sources = {path: path.read_text() for path in shared}
+    assert [path for path, source in sources.items() if ros.search(source)] == []
+    unmarked = [path for path, source in sources.items() if clock.search(source) and "mark.alone" not in source]
+    assert unmarked == []

@@ -149,6 +149,7 @@ def test_equal_frames_give_equal_bits(scene, knocked):
     np.testing.assert_array_equal(*poses)
 
 
+@pytest.mark.alone
 def test_it_is_cheap(scene):
     cv2.setNumThreads(1)
     monitor = watching(scene)

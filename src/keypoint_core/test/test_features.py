@@ -225,6 +225,7 @@ class TestRegistry:
 
 
 class TestShipped:
+    @pytest.mark.alone
     def test_it_keeps_to_its_time(self, picture: np.ndarray) -> None:
         extractor, seconds = DenseDescriptors(SHIPPED), []
         for _ in range(12):

@@ -9,6 +9,7 @@ import torch
 from keypoint_core.errors import InputError
 from keypoint_core.policies.keypoint_mlp import KeypointMlp, KeypointMlpSettings
 from keypoint_training.atk import selection as selection_module
+from keypoint_training.atk import worth as worth_module
 from keypoint_training.atk.gates import Gates
 from keypoint_training.atk.selection import CollapsedMaskError, Data, Multiplier, require_kept, select
 from keypoint_training.atk.settings import SelectionSettings
@@ -113,24 +114,42 @@ def test_points_by_which_episodes_can_be_learnt_by_heart_are_not_kept():
 def test_points_that_are_open_but_not_missed_are_dropped():
     network, _ = fit(make_samples(8000, 1, missing=0.5), make_shape(), TRAIN, 0, 800)
     test = draw_batch(make_samples(2000, 3, missing=0.5), network, replace(TRAIN, fit=BIG), np.random.default_rng(0))
-    kept = worth_keeping(network, test, 0.1, 0.1)
+    kept = worth_keeping(network, test, 0.1, 0.1, POINTS)
     assert set(range(OBJECT)) == set(kept) and (np.diff(kept) > 0).all()
-    assert len(worth_keeping(network, test, 0.1, -1.0)) == POINTS, "nothing is worth less than nothing"
-    assert len(worth_keeping(network, test, 0.1, 100.0)) == 4, "a body has to be located, whatever its points are worth"
+    assert set(worth_keeping(network, test, 0.1, 0.1, OBJECT - 2)) < set(range(OBJECT)), "the rest would be too many"
+    assert len(worth_keeping(network, test, 0.1, -1.0, OBJECT - 2)) == OBJECT - 2
+    assert len(worth_keeping(network, test, 0.1, -1.0, POINTS)) == POINTS, "nothing is worth less than nothing"
+    assert len(worth_keeping(network, test, 0.1, 100.0, POINTS)) == 4, (
+        "a body has to be located, whatever its points are worth"
+    )
+
+
+def test_a_second_point_of_a_body_is_worth_keeping_for_when_the_first_is_missing(monkeypatch):
+    """The loss is small wherever either of two points is seen; of the others none matters."""
+
+    def loss(network, test, knee, mask):
+        return torch.where(mask[:, :2].bool().any(dim=1), 0.1, 1.0).mean()
+
+    monkeypatch.setattr(worth_module, "imitation_loss", loss)
+    network = KeypointMlp(make_shape())
+    test = draw_batch(make_samples(1000, 3), network, TRAIN, np.random.default_rng(0))
+    assert {0, 1} < set(worth_keeping(network, test, 0.1, 0.1, POINTS))
+    monkeypatch.setattr(worth_module, "MISSING", 0.0)
+    assert not {0, 1} < set(worth_keeping(network, test, 0.1, 0.1, POINTS))
 
 
 def test_what_is_spared_for_nothing_is_not_in_the_selection(monkeypatch):
     """Of twelve points that are free of penalty some are kept, and those are open ones."""
     asked = []
 
-    def first_five(network, test, knee, worth):
-        asked.append((network.settings.keypoints, test.pixels.shape[2], worth))
+    def first_five(network, test, knee, worth, most):
+        asked.append((network.settings.keypoints, test.pixels.shape[2], worth, most))
         return np.arange(5)
 
     monkeypatch.setattr(selection_module, "worth_keeping", first_five)
-    found = run(least=12, alpha=1.0, worth=0.02)
+    found = run(least=12, alpha=1.0, worth=0.02, most=11)
     opened = np.flatnonzero(found.probabilities > 0.5)
-    assert asked == [(len(opened), len(opened), 0.02)] and len(opened) >= 12
+    assert asked == [(len(opened), len(opened), 0.02, 11)] and len(opened) >= 12
     assert found.kept.tolist() == opened[:5].tolist()
 
 

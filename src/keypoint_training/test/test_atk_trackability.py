@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from keypoint_core.types import Keypoints
+from keypoint_core.errors import CorrespondenceError
+from keypoint_core.types import Keypoints, KeypointStatus
 from keypoint_sim.world import World
 from keypoint_training.atk.trackability import Tally, load_traits, measure_trackability, save_traits
 from keypoint_training.tracks import NO_NOISE, NoisyTracks, TrackNoise, Traits
@@ -14,7 +15,7 @@ TRUTH = np.array([[100.0, 100.0], [200.0, 100.0], [300.0, 100.0]])
 
 def test_error_and_loss_are_of_frames_in_sight():
     tally = Tally.empty(3)
-    tally.start(np.array([True, True, False]))
+    tally.start(np.array([True, True, False]), ALL)
     for i in range(20):
         found = TRUTH + np.array([[3.0, 4.0], [0.0, 0.0], [9.0, 9.0]])
         tally.add(TRUTH, np.array([True, True, True]), found, np.array([True, i < 15, True]))
@@ -24,9 +25,18 @@ def test_error_and_loss_are_of_frames_in_sight():
     np.testing.assert_allclose(traits.lost, [0.0, 0.25, 1.0])
 
 
+def test_a_point_that_the_correspondence_misses_is_lost_as_often():
+    tally = Tally.empty(3)
+    for i in range(4):
+        tally.start(np.array([True, True, i > 0]), np.array([i == 0, True, False]))
+        for k in range(10):
+            tally.add(TRUTH, ALL, TRUTH, np.array([True, k < 8, True]))
+    np.testing.assert_allclose(tally.traits(("a", "b", "c")).lost, [0.75, 0.2, 1.0])
+
+
 def test_a_point_hardly_ever_in_sight_counts_as_lost():
     tally = Tally.empty(3)
-    tally.start(ALL)
+    tally.start(ALL, ALL)
     for i in range(20):
         tally.add(TRUTH, np.array([True, i < 9, True]), TRUTH, np.array([True, True, False]))
     np.testing.assert_allclose(tally.traits(("a", "b", "c")).lost, [0.0, 1.0, 1.0])
@@ -45,17 +55,34 @@ class Frozen:
         return Keypoints(frame.stamp, self.ids, self.pixels, np.ones(n, np.float32), status, blank)
 
 
+class Finder:
+    """A correspondence that finds some of the candidates, or refuses."""
+
+    def __init__(self, located):
+        self._located = np.array(located, dtype=bool)
+
+    def locate(self, frame):
+        if not self._located.any():
+            raise CorrespondenceError("found nothing")
+        n, status = len(self._located), np.where(self._located, KeypointStatus.VISIBLE, KeypointStatus.LOST)
+        ids, blank = np.arange(n, dtype=np.int32), np.full((n, 3), np.nan, np.float32)
+        pixels, sure = np.zeros((n, 2), np.float32), np.ones(n, np.float32)
+        return Keypoints(frame.stamp, ids, pixels, sure, status.astype(np.uint8), blank)
+
+
 def test_points_on_the_arm_are_lost_to_a_tracker_that_stands_still():
     world = World()
     pixels = np.array([[320.0, 340.0], [345.0, 95.0], [500.0, 400.0], [100.0, 300.0]])
     points = world.attach(np.vstack([pixels, [[328.0, 60.0]], [[150.0, 400.0]]]))
-    traits = measure_trackability(world, points, Frozen(), [2_500_000])
+    traits = measure_trackability(world, points, Finder([1, 1, 1, 0, 1, 1]), Frozen(), [2_500_000])
+    refused = measure_trackability(world, points, Finder([0] * 6), Frozen(), [2_500_000])
     world.close()
     bodies = np.array(traits.bodies)
     assert {"clock", "world", "moving_stick"} <= set(bodies)
     assert traits.error[bodies == "moving_stick"].min() > 20
-    assert traits.error[[2, 3]].max() < 1e-3 and traits.lost[[2, 3]].max() == 0
-    assert traits.lost[5] == 1.0, "never believed"
+    assert traits.error[[2, 3]].max() < 1e-3
+    assert traits.lost[[2, 3, 5]].tolist() == [0.0, 1.0, 1.0], "held, never located, never believed"
+    assert (refused.lost == 1).all() and refused.error.tolist() == traits.error.tolist()
 
 
 @pytest.mark.parametrize("traits", [Traits(("a", "b")), Traits(("a", "b"), np.array([1.0, 2.0]), np.array([0.0, 0.5]))])

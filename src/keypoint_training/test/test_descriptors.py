@@ -234,6 +234,7 @@ class TestValidation:
 
 
 class TestScenes:
+    @pytest.mark.alone
     def test_points_are_where_their_colour_is(self, tmp_path: Path) -> None:
         """Two pictures of one scene, some work and some degrees of the camera later, and not drawn twice."""
         names = ["hebi_chopsticks-1000001"]

@@ -8,6 +8,7 @@ import pytest
 from keypoint_core.correspondence import scoring
 from keypoint_core.correspondence.patches import Evidence
 from keypoint_core.correspondence.rigid_bodies import Candidates
+from keypoint_trials.quality import correspondence_calibration as calibration
 from keypoint_trials.quality.correspondence_calibration import Examples, Scene, _settled, fit, logistic
 
 POSES, POINTS = 6, 8
@@ -29,7 +30,9 @@ def scene(rng: np.random.Generator) -> Scene:
     return Scene(found, right, np.ones(POINTS, dtype=bool))
 
 
-def test_what_tells_right_from_wrong_is_found_and_holds_in_scenes_that_were_not_fitted_to():
+def test_what_tells_right_from_wrong_is_found_and_holds_in_scenes_that_were_not_fitted_to(monkeypatch):
+    monkeypatch.setattr(calibration, "STEPS", 300)
+    monkeypatch.setattr(calibration, "ROUND_STEPS", 200)
     rng = np.random.default_rng(0)
     fitted, held = [scene(rng) for _ in range(60)], [scene(rng) for _ in range(20)]
     score = fit(fitted)

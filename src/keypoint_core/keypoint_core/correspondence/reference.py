@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keypoint_core.errors import InputError
-from keypoint_core.types import Float32, Intrinsics
+from keypoint_core.types import Float32, Frame, Intrinsics
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,12 @@ class Reference:
     intrinsics: Intrinsics
     ids: NDArray[np.int32]
     pixels: Float32
+
+    @classmethod
+    def of(cls, frame: Frame, pixels: Float32) -> Reference:
+        """A frame with keypoints [N, 2] on it, whose ids are 0 .. N - 1."""
+        ids = np.arange(len(pixels), dtype=np.int32)
+        return cls(frame.color, frame.depth, frame.intrinsics, ids, pixels)
 
     def __post_init__(self) -> None:
         size = (self.intrinsics.height, self.intrinsics.width)

@@ -7,9 +7,14 @@ the student saw them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from keypoint_core.correspondence import CORRESPONDENCES
 from keypoint_core.correspondence.reference import Reference
@@ -21,16 +26,36 @@ from keypoint_core.tracking import TRACKERS
 from keypoint_core.types import ActionChunk, Float32, Observation
 from keypoint_sim.episode import run_episode
 from keypoint_sim.tasks.base import Outcome, TaskStatus
-from keypoint_sim.truth import ReferenceView
 from keypoint_sim.world import World
+from keypoint_training.crew import load_student
 from keypoint_training.episodes import Episodes, join
 from keypoint_training.export import camera_in_base
 from keypoint_training.rollout import FrameRecord, as_episodes, make_arm_controller
 from keypoint_training.settings import RolloutSettings
 
 LOG = logging.getLogger("keypoint_training")
-CONDITION = "light"  # the hardest of the paper's: other textures, things and light
+# by turns: the hardest of the paper's (other textures, things and light), and that with a push, after which tracks are worse
+CONDITIONS = ("light", "light+nudge")
 UNKNOWN = np.full(2, np.nan)  # the tool's pixel, which only the track noise asks for
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a student will be deployed with.
+
+    Attributes:
+        task, robot: names.
+        pixels: [N, 2] keypoints in the reference view.
+        correspondence, tracker: names of back ends.
+        rollout: of the control path.
+    """
+
+    task: str
+    robot: str
+    pixels: Float32
+    correspondence: str
+    tracker: str
+    rollout: RolloutSettings
 
 
 class RenderedStage:
@@ -38,37 +63,25 @@ class RenderedStage:
 
     Args:
         world: of the task.
-        reference: view that the keypoints were chosen on.
-        pixels: [N, 2] keypoints in it.
-        correspondence, tracker: names of back ends.
-        settings: of the control path.
+        deployment: of the student.
     """
 
-    def __init__(
-        self,
-        world: World,
-        reference: ReferenceView,
-        pixels: Float32,
-        correspondence: str,
-        tracker: str,
-        settings: RolloutSettings,
-    ) -> None:
-        frame, ids = reference.frame, np.arange(len(pixels), dtype=np.int32)
-        view = Reference(frame.color, frame.depth, world.camera.intrinsics, ids, pixels)
+    def __init__(self, world: World, deployment: Deployment) -> None:
+        view = Reference.of(world.reference().frame, deployment.pixels)
         self._world = world
-        self._correspondence: Correspondence = CORRESPONDENCES.create(correspondence, view)
-        self._tracker: Tracker = TRACKERS.create(tracker)
+        self._correspondence: Correspondence = CORRESPONDENCES.create(deployment.correspondence, view)
+        self._tracker: Tracker = TRACKERS.create(deployment.tracker)
         self._view = TrainingView(camera_in_base(world), world.camera.intrinsics)
-        self._controller = make_arm_controller(world, settings)
+        self._controller = make_arm_controller(world, deployment.rollout)
 
-    def run(self, policy: Policy, scene: int) -> tuple[TaskStatus, Episodes | None]:
+    def run(self, policy: Policy, scene: int, condition: str) -> tuple[TaskStatus, Episodes | None]:
         """One episode that a policy drives; nothing is recorded where the keypoints were not located.
 
         The episode's pixels and visible are what the policy was given, not the truth.
         """
         watched = LabelledPolicy(policy, self._world)
         pipeline = Pipeline(self._correspondence, self._tracker, watched, self._view)
-        status = run_episode(self._world, pipeline, self._controller, scene, CONDITION).status
+        status = run_episode(self._world, pipeline, self._controller, scene, condition).status
         return status, as_episodes(status, watched.records) if watched.records else None
 
 
@@ -99,16 +112,28 @@ class LabelledPolicy:
 
 
 def gather(
-    stage: RenderedStage, policy: Policy, scenes: list[int], progress: Callable[[str, int, int], None]
+    deployment: Deployment,
+    weights: Path,
+    scenes: Sequence[int],
+    workers: int,
+    progress: Callable[[str, int, int], None],
 ) -> Episodes:
-    """Episodes that a policy drives in these scenes; those in which nothing was located are left out.
+    """Episodes that a student drives in these scenes; those in which nothing was located are left out.
+
+    Args:
+        deployment: of the student.
+        weights: of the student.
+        scenes: seeds.
+        workers: processes; 0 runs everything in this one. The result does not depend on it.
+        progress: told how many are done.
 
     Raises:
         InputError: that were all of them.
     """
     recorded = []
-    for done, scene in enumerate(scenes, 1):
-        status, episodes = stage.run(policy, scene)
+    for done, (scene, (status, episodes)) in enumerate(
+        zip(scenes, _perform(deployment, weights, scenes, workers), strict=True), 1
+    ):
         if status.outcome != Outcome.SUCCESS:
             LOG.debug("rendered: scene %d: %s", scene, status.reason)
         if episodes is not None:
@@ -119,3 +144,38 @@ def gather(
             f"the keypoints were located in none of {len(scenes)} rendered scenes; see the log for the reasons"
         )
     return join(recorded)
+
+
+Result = tuple[TaskStatus, Episodes | None]
+
+
+def _perform(deployment: Deployment, weights: Path, scenes: Sequence[int], workers: int) -> Iterator[Result]:
+    """One result per scene, in their order."""
+    jobs = [(scene, CONDITIONS[i % len(CONDITIONS)]) for i, scene in enumerate(scenes)]
+    if workers:
+        with multiprocessing.get_context("spawn").Pool(workers, _begin, (deployment, weights)) as pool:
+            yield from pool.imap(_run, jobs)
+        return
+    world, policy = World(deployment.task, deployment.robot), load_student(weights)
+    stage = RenderedStage(world, deployment)
+    for scene, condition in jobs:
+        yield stage.run(policy, scene, condition)
+    world.close()
+
+
+_performer: tuple[RenderedStage, Policy] | None = None
+
+
+def _begin(deployment: Deployment, weights: Path) -> None:
+    """Sets a worker up; Ctrl-C is for the parent alone, which ends the workers."""
+    global _performer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _performer = RenderedStage(World(deployment.task, deployment.robot), deployment), load_student(weights)
+
+
+def _run(job: tuple[int, str]) -> Result:
+    if _performer is None:
+        raise RuntimeError("this worker was never set up")
+    stage, policy = _performer
+    return stage.run(policy, *job)

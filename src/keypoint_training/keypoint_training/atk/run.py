@@ -25,11 +25,11 @@ from keypoint_core.policies.keypoint_mlp import KeypointMlpPolicy
 from keypoint_core.types import Float32, Intrinsics
 from keypoint_sim.experts import DT
 from keypoint_training import episodes as storage
-from keypoint_training.atk.rendered import RenderedStage, gather
+from keypoint_training.atk.rendered import Deployment, gather
 from keypoint_training.atk.selection import Check, Data, Selection, select
 from keypoint_training.atk.settings import AtkSettings
 from keypoint_training.atk.subsets import split, take_recorded_points
-from keypoint_training.crew import Crew, load_student, save_student
+from keypoint_training.crew import Crew, save_student
 from keypoint_training.dagger import FINAL, Dagger, data_file
 from keypoint_training.episodes import Episodes
 from keypoint_training.evaluation import evaluate
@@ -99,13 +99,12 @@ class AtkRun:
         with self._student_crew(selection) as crew:
             return Dagger(folder, settings, self._camera, crew, self._named("student"), traits).run()
 
-    def refine(self, selection: Selection, weights: Path, stage: RenderedStage) -> Path:
+    def refine(self, selection: Selection, weights: Path) -> Path:
         """Lets the student act on rendered frames and fits it anew to all data, as far as that is not done.
 
         Args:
             selection: the kept points.
             weights: of the student that acts.
-            stage: that it acts on, with the kept points.
 
         Returns:
             The new student's weights.
@@ -116,7 +115,7 @@ class AtkRun:
         folder.mkdir(exist_ok=True)
         if not data.is_file():
             scenes = [scene_seed(s.seed, first + i) for i in range(s.rendered_episodes)]
-            storage.save(data, gather(stage, load_student(weights), scenes, self._progress))
+            storage.save(data, gather(self._deployment(selection), weights, scenes, self._workers, self._progress))
         if not path.is_file():
             gathered = [storage.load(self._folder / "student" / data_file(i)) for i in range(final)]
             noise, traits = generator(s.seed, Stream.REPLAY, final), self._candidates.traits.take(selection.kept)
@@ -138,6 +137,10 @@ class AtkRun:
         kept, candidates = selection.kept, self._candidates
         settings = self._settings.student(len(kept))
         return Crew(settings, candidates.pixels[kept], self._workers, candidates.traits.take(kept))
+
+    def _deployment(self, selection: Selection) -> Deployment:
+        s, pixels = self._settings, self._candidates.pixels[selection.kept]
+        return Deployment(s.task, s.robot, pixels, s.correspondence, s.tracker, s.student(len(pixels)).rollout)
 
     def _gather(self) -> Episodes:
         """Everything that FullSet's DAgger recorded, with all candidates."""

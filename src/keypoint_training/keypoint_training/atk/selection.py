@@ -167,7 +167,7 @@ def select(
     opened = require_kept(probabilities, settings.least)
     shape, samples = replace(shape, keypoints=len(opened)), take_points(data.student, opened)
     few, shown = _fit(samples, shape, train, settings, 1, "open gates", progress), take_points(test, opened)
-    kept = worth_keeping(few, shown, train.fit.loss_knee, settings.worth)
+    kept = worth_keeping(few, shown, train.fit.loss_knee, settings.worth, settings.most)
     kept_loss = _loss(few, shown, train, torch.zeros(len(opened)).index_fill(0, torch.from_numpy(kept), 1.0))
     return Selection(probabilities, opened[kept], full_loss, kept_loss, settings.margin, checks)
 

@@ -20,6 +20,7 @@ class SelectionSettings:
             MIN_LOCATED, and trackers lose some.
         worth: growth of the held-out loss, as a part of it, without which a point that is open is dropped all the same:
             those free of penalty stay open for nothing.
+        most: points that are kept however much they are worth; those that are missed least go.
         held_out: part of the episodes that the losses are measured on and nothing is fitted to.
         gate_part: part of the others that the gates alone descend on.
         full_steps: optimiser steps of FullSet, which the bound is taken from and which the mask starts with.
@@ -36,6 +37,7 @@ class SelectionSettings:
     margin: float = 0.1
     least: int = 8
     worth: float = 0.01
+    most: int = 12
     held_out: float = 0.15
     gate_part: float = 0.3
     full_steps: int = 3000
@@ -52,6 +54,8 @@ class SelectionSettings:
             raise InputError(f"need margin > 0, 0 < held_out < 1, 0 < gate_part < 1 and alpha > 0, got {self}")
         if self.least < MIN_LOCATED:
             raise InputError(f"least must be {MIN_LOCATED} or more, which deployment needs to start, got {self.least}")
+        if self.most < MIN_LOCATED:
+            raise InputError(f"most must be {MIN_LOCATED} or more, which deployment needs to start, got {self.most}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class AtkSettings:
         seed: of everything.
         candidates: M points on the reference view.
         tracker: that is deployed, and holds each candidate as well as it does.
-        tracker_scenes: rendered, to measure how well that is; 0 takes all candidates for alike.
+        tracker_scenes: rendered, to measure how well that is, and whether the correspondence finds each candidate; 0 takes
+            all for alike.
         demonstrations: episodes of the expert alone.
         rounds: of DAgger in which FullSet drives, `round_episodes` each.
         student_rounds: of DAgger in which the student of the kept points drives, `round_episodes` each.

@@ -1,7 +1,8 @@
-"""How well the deployed tracker holds each candidate, measured on rendered episodes of the expert.
+"""How well each candidate is found and held when deployed, measured on rendered episodes of the expert.
 
-A mask that never sees a real tracker's failures keeps points that slide along textureless sticks. What is measured here
-goes into the track noise point by point, so that training itself drops them.
+A mask that never sees a real tracker's failures keeps points that slide along textureless sticks; one that never sees a
+real correspondence's keeps points of the table, which is another one tomorrow. What is measured here goes into the track
+noise point by point, so that training itself drops them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from keypoint_core.protocols import Tracker
-from keypoint_core.types import Float32, Float64
+from keypoint_core.errors import CorrespondenceError
+from keypoint_core.protocols import Correspondence, Tracker
+from keypoint_core.types import Float32, Float64, Frame, KeypointStatus
 from keypoint_sim.experts import ChunkPlayer
 from keypoint_sim.tasks.base import Outcome
 from keypoint_sim.truth import SurfacePoints
@@ -34,21 +36,27 @@ class Tally:
         sight: frames in which the point could be seen since the start.
         believed: of these, frames in which the tracker said so.
         squares: of the error in those [px^2].
+        shown: first frames in which the point was in sight.
+        located: of these, frames in which the correspondence found it.
     """
 
     sight: Float64
     believed: Float64
     squares: Float64
+    shown: Float64
+    located: Float64
     started: NDArray[np.bool_] = field(init=False)
 
     @classmethod
     def empty(cls, points: int) -> Tally:
         """Of no frames."""
-        return cls(np.zeros(points), np.zeros(points), np.zeros(points))
+        return cls(*(np.zeros(points) for _ in range(5)))
 
-    def start(self, visible: NDArray[np.bool_]) -> None:
-        """A new episode, and which points the tracker was started on in sight [N]."""
+    def start(self, visible: NDArray[np.bool_], located: NDArray[np.bool_]) -> None:
+        """A new episode: which points are in sight [N], and which the correspondence finds [N]."""
         self.started = visible.copy()
+        self.shown += visible
+        self.located += visible & located
 
     def add(self, truth: Float64, visible: NDArray[np.bool_], found: Float32, believed: NDArray[np.bool_]) -> None:
         """One frame: exact pixels [N, 2] and whether they can be seen [N], the tracker's, and what it says of them."""
@@ -59,10 +67,11 @@ class Tally:
         self.squares += np.where(seen & believed, error**2, 0.0)
 
     def traits(self, bodies: tuple[str, ...]) -> Traits:
-        """For the track noise; points hardly ever in sight or believed count as lost."""
+        """For the track noise; points hardly ever in sight, believed or located count as lost."""
         judged = (self.sight >= FEWEST) & (self.believed > 0)
         error = np.sqrt(self.squares / np.maximum(self.believed, 1))
-        lost = np.where(judged, 1 - self.believed / np.maximum(self.sight, 1), 1.0)
+        held = self.believed / np.maximum(self.sight, 1) * self.located / np.maximum(self.shown, 1)
+        lost = np.where(judged, 1 - held, 1.0)
         return Traits(bodies, error, lost)
 
 
@@ -87,27 +96,33 @@ def _given(values: Float64 | None) -> Float64:
 def measure_trackability(
     world: World,
     points: SurfacePoints,
+    correspondence: Correspondence,
     tracker: Tracker,
     scenes: list[int],
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Traits:
-    """Lets the expert act in rendered scenes and the tracker follow all candidates from their exact first pixels.
+    """Lets the expert act in rendered scenes, the correspondence find all candidates and the tracker follow them.
+
+    The tracker starts on their exact pixels, so that it is not judged by what the correspondence missed.
 
     Args:
         world: of the task.
         points: M candidates.
+        correspondence: of the M candidates, as deployed.
         tracker: as deployed.
         scenes: seeds.
         progress: told how far it is.
     """
     tally = Tally.empty(len(points))
     for done, scene in enumerate(scenes, 1):
-        _follow(world, points, tracker, scene, tally)
+        _follow(world, points, correspondence, tracker, scene, tally)
         progress("trackability", done, len(scenes))
     return tally.traits(points.bodies)
 
 
-def _follow(world: World, points: SurfacePoints, tracker: Tracker, scene: int, tally: Tally) -> None:
+def _follow(
+    world: World, points: SurfacePoints, correspondence: Correspondence, tracker: Tracker, scene: int, tally: Tally
+) -> None:
     """One episode."""
     world.reset(scene, CONDITION)
     expert, state = world.expert(), world.state()
@@ -115,9 +130,10 @@ def _follow(world: World, points: SurfacePoints, tracker: Tracker, scene: int, t
     pixels, visible, _ = world.tracks(points)
     size = (world.camera.intrinsics.width - 1, world.camera.intrinsics.height - 1)
     visible &= ((pixels >= 0) & (pixels <= size)).all(axis=1)
-    tally.start(visible)
+    frame = world.capture()
+    tally.start(visible, _located(correspondence, frame, len(points)))
     shown = np.flatnonzero(visible)
-    tracker.start(world.capture(), pixels[shown].astype(np.float32), shown)
+    tracker.start(frame, pixels[shown].astype(np.float32), shown)
     while world.status().outcome == Outcome.RUNNING:
         if world.frame_due:
             if world.stamp:
@@ -128,3 +144,12 @@ def _follow(world: World, points: SurfacePoints, tracker: Tracker, scene: int, t
                 tally.add(truth, clear, guess, believed)
             player.take(expert.act())
         world.step(player.command(world.stamp + world.timing.control_period, world.timing.control_period))
+
+
+def _located(correspondence: Correspondence, frame: Frame, points: int) -> NDArray[np.bool_]:
+    """Which of the candidates are found [M]; none where the scene is refused."""
+    try:
+        found = correspondence.locate(frame)
+    except CorrespondenceError:
+        return np.zeros(points, dtype=np.bool_)
+    return found.status != KeypointStatus.LOST

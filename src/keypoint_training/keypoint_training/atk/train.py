@@ -24,13 +24,14 @@ from rich.console import Console
 from rich.table import Table
 
 from keypoint_core.checkpoint import checkpoint_of_robot, models_folder, save_card
+from keypoint_core.correspondence import CORRESPONDENCES
+from keypoint_core.correspondence.reference import Reference
 from keypoint_core.runs import git_revision
 from keypoint_core.tracking import TRACKERS
 from keypoint_sim.truth import ReferenceView
 from keypoint_sim.world import World
 from keypoint_training.atk.candidates import choose_candidates
 from keypoint_training.atk.picture import draw_selection
-from keypoint_training.atk.rendered import RenderedStage
 from keypoint_training.atk.run import AtkRun, Candidates, Progress, where
 from keypoint_training.atk.selection import Selection
 from keypoint_training.atk.settings import AtkSettings, SelectionSettings
@@ -56,7 +57,7 @@ PICTURE = "selection.png"
 TRACKABILITY = "trackability.npz"
 OPTIONS = {
     "candidates": "points to choose from",
-    "tracker_scenes": "rendered, to measure how well the tracker holds each candidate",
+    "tracker_scenes": "rendered, to measure how well each candidate is found and held",
     "demonstrations": "episodes of the expert",
     "rounds": "of DAgger in which FullSet drives",
     "round_episodes": "per round",
@@ -70,6 +71,7 @@ SELECTION_OPTIONS = {
     "alpha": "weight of the penalty at the start; it adapts",
     "least": "points below which nothing is penalised",
     "worth": "growth of the loss, as a part of it, that every kept point has to prevent",
+    "most": "points that are kept at most",
     "full_steps": "optimiser steps of FullSet, which the mask starts with",
     "mask_steps": "optimiser steps of the mask",
 }
@@ -100,7 +102,7 @@ def train(
     _draw(folder / PICTURE, reference, candidates, selection)
     weights = run.train(selection)
     if settings.rendered_episodes:
-        weights = run.refine(selection, weights, rendered_stage(world, reference, candidates, selection, settings))
+        weights = run.refine(selection, weights)
     figures = run.evaluate(selection, weights, scenes)
     command = training_command(settings, scenes)
     report = selection_report(selection, candidates, world)
@@ -115,24 +117,19 @@ def train(
 def find_candidates(
     folder: Path, world: World, reference: ReferenceView, settings: AtkSettings, progress: Progress
 ) -> Candidates:
-    """Chooses the candidates and measures how well the tracker holds each, unless the folder says so already."""
+    """Chooses the candidates and measures how well each is found and held, unless the folder says so already."""
     pixels, path = choose_candidates(reference.frame, settings.candidates, settings.seed), folder / TRACKABILITY
     if not path.is_file():
         points = world.attach(pixels.astype(np.float64))
         last = SCENES_PER_SEED - settings.tracker_scenes
         scenes = [scene_seed(settings.seed, last + i) for i in range(settings.tracker_scenes)]
-        tracker = TRACKERS.create(settings.tracker)
-        measured = measure_trackability(world, points, tracker, scenes, progress) if scenes else Traits(points.bodies)
+        measured = Traits(points.bodies)
+        if scenes:
+            view = Reference.of(reference.frame, pixels)
+            deployed = CORRESPONDENCES.create(settings.correspondence, view), TRACKERS.create(settings.tracker)
+            measured = measure_trackability(world, points, *deployed, scenes, progress)
         save_traits(path, measured)
     return Candidates(pixels, load_traits(path))
-
-
-def rendered_stage(
-    world: World, reference: ReferenceView, candidates: Candidates, selection: Selection, settings: AtkSettings
-) -> RenderedStage:
-    """Where the student of the kept points meets what deployment gives it."""
-    pixels, path = candidates.pixels[selection.kept], settings.student(len(selection.kept)).rollout
-    return RenderedStage(world, reference, pixels, settings.correspondence, settings.tracker, path)
 
 
 def export(

@@ -26,7 +26,7 @@ def reference_of(demonstration: Demonstration, pixels: Float32 | None = None) ->
     """The first frame of a demonstration with keypoints [N, 2] on it."""
     frame = first_frame(demonstration)
     points = np.empty((0, 2), np.float32) if pixels is None else pixels
-    return Reference(frame.color, frame.depth, frame.intrinsics, np.arange(len(points), dtype=np.int32), points)
+    return Reference.of(frame, points)
 
 
 def first_frame(demonstration: Demonstration) -> Frame:

@@ -128,7 +128,7 @@ def reference(world: World, kind: str) -> Reference:
     v, u = np.nonzero(np.any(list(region_masks(world).values()), axis=0))
     taken = np.sort(rng.choice(len(u), POINTS, replace=False))
     pixels = np.column_stack([u, v])[taken].astype(np.float32)
-    return Reference(frame.color, frame.depth, frame.intrinsics, np.arange(POINTS, dtype=np.int32), pixels)
+    return Reference.of(frame, pixels)
 
 
 def _settled(owners: NDArray[np.int64], error: Float64) -> NDArray[np.bool_]:

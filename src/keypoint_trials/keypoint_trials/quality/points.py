@@ -40,7 +40,7 @@ def pick_points(world: World, count: int = POINTS) -> Reference:
     taken = np.concatenate([taken, _corners(frame.color, _without(everything, taken), count - len(taken))])
     if len(taken) < LEAST:
         raise InputError(f"task '{world.task.name}' has {len(taken)} corners in its reference view, needed: {LEAST}")
-    return Reference(frame.color, frame.depth, frame.intrinsics, np.arange(len(taken), dtype=np.int32), taken)
+    return Reference.of(frame, taken)
 
 
 def region_masks(world: World) -> dict[str, NDArray[np.bool_]]:
