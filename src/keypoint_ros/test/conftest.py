@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -11,6 +12,8 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+
+from keypoint_ros.node import KeypointNode
 
 
 class Ros:
@@ -60,8 +63,12 @@ class Ros:
         if self.executor is not None:
             self.executor.shutdown()
         for node in self.nodes:
+            if isinstance(node, KeypointNode):
+                node.close()  # else its threads keep it
             node.destroy_node()
+        self.nodes.clear()
         rclpy.try_shutdown()
+        gc.collect()  # a participant that is left talks to all that come after it
 
 
 @pytest.fixture

@@ -70,7 +70,9 @@ def ideal_pixels(pixels: Float64, intrinsics: Intrinsics) -> Float64:
     return np.ascontiguousarray(ideal)
 
 
-def fit_pose(seen: Observations, start: Float64, depth_sigma: float) -> tuple[Float64, float]:
+def fit_pose(
+    seen: Observations, start: Float64, depth_sigma: float, free: Float64 | None = None
+) -> tuple[Float64, float]:
     """The pose [4, 4] near `start` that explains the observations best, and its cost.
 
     Pixels alone leave a small object's distance and the turn of a flat one loosely held; the depth image holds both.
@@ -79,14 +81,18 @@ def fit_pose(seen: Observations, start: Float64, depth_sigma: float) -> tuple[Fl
         seen: M >= 3 observations.
         start: [4, 4].
         depth_sigma: error of the live depth [m].
+        free: [F, 6] directions in which the pose may turn [rad] and shift [m] in the live frame; None leaves all free.
     """
     pose = start.copy()
+    free = np.eye(6) if free is None else free
     for _ in range(_STEPS):
-        residuals, jacobian = _linearised(seen, pose, depth_sigma)
+        residuals, rows = _linearised(seen, pose, depth_sigma)
+        jacobian = np.einsum("mi,fi->mf", rows, free)
         weight = 1.0 / (1.0 + (residuals / _SCALE) ** 2) ** 2
         # einsum instead of a product of matrices: its order of summation does not depend on the number of threads.
-        normal = np.einsum("mi,mj->ij", jacobian * weight[:, None], jacobian) + _DAMPING * np.eye(6)
-        step = -np.linalg.solve(normal, np.einsum("mi,m->i", jacobian * weight[:, None], residuals))
+        normal = np.einsum("mi,mj->ij", jacobian * weight[:, None], jacobian) + _DAMPING * np.eye(len(free))
+        way = -np.linalg.solve(normal, np.einsum("mi,m->i", jacobian * weight[:, None], residuals))
+        step = np.einsum("f,fi->i", way, free)
         pose = _moved(pose, step, camera.transform(pose, seen.points).mean(axis=0))
         if np.abs(step).max() < _STILL:
             break

@@ -19,8 +19,9 @@ from keypoint_core.correspondence.patches import ALIKE, Evidence, LiveImage, Pat
 from keypoint_core.correspondence.pose_fit import Observations, fit_pose, ideal_pixels
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.correspondence.round_things import turned_alike
-from keypoint_core.correspondence.score import load_score
+from keypoint_core.correspondence.score import Score, load_score
 from keypoint_core.correspondence.sift_matcher import surroundings
+from keypoint_core.correspondence.standing import Ground, Standing, along, distinct
 from keypoint_core.correspondence.surfaces import surfaces_at
 from keypoint_core.correspondence.symmetry import self_similarities
 from keypoint_core.errors import CorrespondenceError, InputError
@@ -31,6 +32,10 @@ from keypoint_core.types import Float64, Frame, Keypoints, KeypointStatus
 _ANCHOR_SIGMA = 0.5  # error of a patch's best place [px]
 _PULL = 0.02  # of keypoints towards their pose, see Patches
 _SELF = 0.004  # a corner this near to a keypoint is the keypoint itself [m]
+_SAME = 0.3  # poses that put every keypoint and corner this near to each other are the same [px]
+_SIMILAR = 2.0  # of poses this near to each other one is set upright [px]
+_FEWEST = 4  # corners that must look alike under a pose that is fitted to them
+_LAID = 3  # poses of a thing that are laid over what stands on the table
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class BodySettings:
         surroundings: corners this near to a keypoint in the reference bear witness [px].
         look_alikes: poses at most that are tried because the reference resembles itself.
         hypotheses: how poses are found.
+        score: of places; None for the one in the models folder.
     """
 
     threshold: float = 0.85
@@ -58,6 +64,7 @@ class BodySettings:
     surroundings: int = 30
     look_alikes: int = 18
     hypotheses: HypothesisSettings = field(default_factory=HypothesisSettings)
+    score: Score | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,8 @@ class RigidBodies:
     def __init__(self, reference: Reference, matcher: Matcher, settings: BodySettings) -> None:
         require_depth(reference)
         self._reference, self._matcher, self._settings = reference, matcher, settings
-        self._score = load_score(scoring.LOOK, scoring.FEATURES)
+        self._score = settings.score or load_score(scoring.LOOK, scoring.FEATURES)
+        self._standing = Standing(reference)
         surfaces = surfaces_at(reference, reference.pixels.astype(np.float64))
         known = len(np.unique(surfaces.owners))
         if known < settings.min_located:
@@ -142,6 +150,7 @@ class RigidBodies:
         self._anchors = Patches(
             reference, anchor_surfaces(reference, settings.surroundings, settings.anchors), settings.anchor_radius
         )
+        self._anchor_things = self._standing.thing_at(self._anchors.surfaces.pixels)
         near = scoring.nearness(surfaces.points, self._anchors.surfaces.points)
         apart = np.linalg.norm(surfaces.points[:, None] - self._anchors.surfaces.points, axis=2) > _SELF
         self._near_anchors = near * apart
@@ -199,8 +208,12 @@ class RigidBodies:
         seen = observe(matches, frame, self._settings.hypotheses.pixel_sigma)
         poses = np.array([h.matrix for h in found])
         poses = self._sharpened(live, frame, seen, np.concatenate([poses, self._look_alikes(live, poses)]))
+        ground = self._standing.ground(frame, poses)
+        if ground is not None:
+            poses = np.concatenate([self._set_upright(live, frame, seen, ground, poses), poses])
+        poses = poses[self._distinct(frame, poses, _SAME)]
         evidence = self._keypoints.examine(live, poses, self._settings.search)
-        support = self._support(live, poses, matches, seen)
+        support = self._support(live, poses, matches, seen, ground)
         shown = camera.inside(evidence.places.reshape(-1, 2), frame.intrinsics).reshape(evidence.area.shape)
         hidden = (np.minimum(evidence.nearer, evidence.covered) > scoring.HIDDEN) & self._keypoints.surfaces.sure
         explained = int(np.any([h.inliers for h in found], axis=0).sum())
@@ -209,7 +222,9 @@ class RigidBodies:
             surfaces.owners, surfaces.sure, self._ambiguous, evidence, support, shown, hidden, explained
         ), len(matches)
 
-    def _support(self, live: LiveImage, poses: Float64, matches: Matches, seen: Observations) -> scoring.Support:
+    def _support(
+        self, live: LiveImage, poses: Float64, matches: Matches, seen: Observations, ground: Ground | None
+    ) -> scoring.Support:
         """What the surroundings of each keypoint's surfaces say for each pose."""
         witness = self._anchors.examine(live, poses, 1)
         shown, alike = looks(witness)
@@ -238,6 +253,10 @@ class RigidBodies:
             matches_near=np.einsum("hm,nm->hn", agrees, near),
             matches_wide=np.einsum("hm,nm->hn", agrees, wide),
             matches=agrees.sum(axis=1),
+            leaning=np.zeros(len(poses)) if ground is None else self._standing.leaning(ground, poses),
+            raised=np.zeros((len(poses), len(points)))
+            if ground is None
+            else self._standing.raised(ground, poses, points),
         )
 
     def _own_rivals(self, reference: Reference) -> tuple[NDArray[np.bool_], Float64]:
@@ -263,15 +282,46 @@ class RigidBodies:
         alike = self._anchors.examine(live, others, 1, brief=True).correlation >= ALIKE
         return others[diverse(alike, self._settings.look_alikes)]
 
-    def _sharpened(self, live: LiveImage, frame: Frame, seen: Observations, poses: Float64) -> Float64:
-        """The poses [H, 4, 4] fitted again to the matches and to the corners that look alike under them."""
+    def _set_upright(
+        self, live: LiveImage, frame: Frame, seen: Observations, ground: Ground, poses: Float64
+    ) -> Float64:
+        """Poses [K, 4, 4] that keep things upright, near those given: fitted again, and laid over the things' shapes."""
+        alike = self._anchors.examine(live, poses, 1, brief=True).correlation >= ALIKE  # false for NaN
+        enough = alike.sum(axis=1) >= _FEWEST
+        points = self._anchors.surfaces.points
+        centres = np.full((len(poses), 3), np.nan)
+        centres[enough] = np.einsum("ha,aj->hj", alike[enough], points) / alike[enough].sum(axis=1)[:, None]
+        upright = self._standing.upright(ground, poses, centres)
+        if not len(upright):
+            return upright
+        upright = upright[self._distinct(frame, upright, _SIMILAR)]
+        free = along(ground.table)
+        upright = self._sharpened(live, frame, seen, upright, free)
+        looks = self._anchors.examine(live, upright, 1, brief=True).correlation
+        looks = np.clip(np.nan_to_num(looks, nan=0.0), 0.0, 1.0)
+        parts = [upright]
+        for thing in self._standing.shapes:
+            likely = np.argsort(-looks[:, self._anchor_things == thing].sum(axis=1), kind="stable")[:_LAID]
+            parts.append(self._sharpened(live, frame, seen, self._standing.laid(ground, upright[likely], thing), free))
+        return np.concatenate(parts)
+
+    def _distinct(self, frame: Frame, poses: Float64, apart: float) -> NDArray[np.int64]:
+        """Which of the poses [H, 4, 4] put keypoints or corners elsewhere [px] than those before them."""
+        points = np.concatenate([self._keypoints.surfaces.points, self._anchors.surfaces.points])
+        moved = np.einsum("hij,nj->hni", poses[:, :3, :3], points) + poses[:, None, :3, 3]
+        return distinct(camera.project(moved.reshape(-1, 3), frame.intrinsics).reshape(len(poses), -1, 2), apart)
+
+    def _sharpened(
+        self, live: LiveImage, frame: Frame, seen: Observations, poses: Float64, free: Float64 | None = None
+    ) -> Float64:
+        """The poses [H, 4, 4] fitted again to the matches and to the corners that look alike under them, see `fit_pose`."""
         settings = self._settings.hypotheses
         for search in (self._settings.search, 2):
             evidence = self._anchors.examine(live, poses, search, brief=True)
             agrees = agreement(seen, poses, settings) > 0
             for k, pose in enumerate(poses.copy()):
                 alike = evidence.correlation[k] >= ALIKE  # false for NaN
-                if alike.sum() < 4:
+                if alike.sum() < _FEWEST:
                     continue
                 pixels = evidence.pixels[k][alike]
                 corners = Observations(
@@ -281,7 +331,7 @@ class RigidBodies:
                     np.full(len(pixels), np.nan) if frame.depth is None else depth_at(frame.depth, pixels),
                     frame.intrinsics,
                 )
-                poses[k], _ = fit_pose(seen.take(agrees[k]).join(corners), pose, settings.depth_sigma)
+                poses[k], _ = fit_pose(seen.take(agrees[k]).join(corners), pose, settings.depth_sigma, free)
         return poses
 
     def _result(self, frame: Frame, located: Located, accepted: NDArray[np.bool_]) -> Keypoints:

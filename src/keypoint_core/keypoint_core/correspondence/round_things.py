@@ -1,7 +1,7 @@
 """Round things on a table look the same however they are turned: their turns, as motions of the reference.
 
-What a dish with an even rim shows fixes its place but not its turn. Each thing that stands out from the reference's
-main plane is turned about its upright axis, and the turns under which it still looks like itself are kept.
+What a dish with an even rim shows fixes its place but not its turn. Each thing that stands out from the table is
+turned about its upright axis, and the turns under which it still looks like itself are kept.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from scipy.spatial.transform import Rotation
 
 from keypoint_core.correspondence.patches import ALIKE, LiveImage, Patches
 from keypoint_core.correspondence.reference import Reference
+from keypoint_core.correspondence.table import Table
 from keypoint_core.geometry import camera
 from keypoint_core.types import Float64, Frame
 
-_SEED = 11
-_SAMPLES = 200
-_FLAT = 0.006  # a point this near to the plane is on it [m]
-_STANDS_OUT = 0.006  # a pixel this high over the plane belongs to a thing [m]
-_HIGHEST = 0.3  # and one higher than this to something else [m]
+STANDS_OUT = 0.006  # a pixel this high over the table belongs to a thing [m]
+HIGHEST = 0.3  # and one higher than this to something else [m]
 _TOP = 0.85  # share of a thing's height from which on it is its top
 _STEP = 15.0  # between the turns that are tried [deg]
 _APART = 8.0  # a corner and its look-alike lie this far from each other [px]
@@ -36,10 +34,10 @@ def turned_alike(reference: Reference, corners: Patches) -> Float64:
         reference: with depth.
         corners: of the reference, on the things that matter.
     """
-    plane = _main_plane(reference)
-    if plane is None:
+    table = Table.of(np.asarray(reference.depth), reference.intrinsics)
+    if table is None:
         return np.empty((0, 4, 4))
-    labels = _things(reference, plane)
+    labels = _things(reference, table)
     pixels = np.round(corners.surfaces.pixels).astype(np.int64)
     owner = labels[pixels[:, 1], pixels[:, 0]]
     live = LiveImage.of(Frame(0, reference.color, reference.depth, reference.intrinsics))
@@ -48,8 +46,8 @@ def turned_alike(reference: Reference, corners: Patches) -> Float64:
         mine = owner == thing
         if mine.sum() < _LEAST:
             continue
-        middles = _middles(reference, labels == thing, plane)
-        turns = np.concatenate([_turns(plane[:3], middle) for middle in middles])
+        middles = _middles(reference, labels == thing, table)
+        turns = np.concatenate([_turns(table.normal, middle) for middle in middles])
         evidence = corners.examine(live, turns, 3, brief=True)
         apart = np.linalg.norm(evidence.pixels - corners.surfaces.pixels, axis=2) >= _APART
         alike = ((evidence.correlation >= ALIKE) & apart)[:, mine].sum(axis=1)  # false for NaN
@@ -60,49 +58,26 @@ def turned_alike(reference: Reference, corners: Patches) -> Float64:
 
 def things_of(reference: Reference) -> NDArray[np.int32]:
     """[H, W] number of the thing at each pixel of a reference with depth, its rim included; 0 for none."""
-    plane = _main_plane(reference)
-    if plane is None:
+    table = Table.of(np.asarray(reference.depth), reference.intrinsics)
+    if table is None:
         return np.zeros(reference.color.shape[:2], np.int32)
-    grown = cv2.dilate(_things(reference, plane).astype(np.float32), np.ones((5, 5), np.uint8))
+    grown = cv2.dilate(_things(reference, table).astype(np.float32), np.ones((5, 5), np.uint8))
     return np.asarray(grown, dtype=np.int32)
 
 
-def _main_plane(reference: Reference) -> Float64 | None:
-    """Normal, toward the camera, and offset [4] of the plane that most of the reference lies on; n . p + d = 0."""
-    depth = np.asarray(reference.depth)
-    v, u = np.mgrid[: depth.shape[0] : 8, : depth.shape[1] : 8]
-    pixels = np.column_stack([u.ravel(), v.ravel()]).astype(np.float64)
-    points = camera.deproject(pixels, depth[v, u].ravel(), reference.intrinsics)
-    points = points[np.isfinite(points).all(axis=1)]
-    if len(points) < 50:
-        return None
-    corners = points[np.random.default_rng(_SEED).integers(0, len(points), (_SAMPLES, 3))]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    offsets = -np.einsum("sj,sj->s", normals, corners[:, 0])
-    count = (np.abs(np.einsum("sj,pj->sp", normals, points) + offsets[:, None]) <= _FLAT).sum(axis=1)
-    best = int(np.argmax(count))
-    on = points[np.abs(points @ normals[best] + offsets[best]) <= _FLAT]
-    centre = on.mean(axis=0)
-    normal = np.linalg.svd(on - centre, full_matrices=False)[2][2]
-    normal = -normal if normal @ centre > 0 else normal
-    plane: Float64 = np.append(normal, -normal @ centre)
-    return plane
-
-
-def _things(reference: Reference, plane: Float64) -> NDArray[np.int32]:
+def _things(reference: Reference, table: Table) -> NDArray[np.int32]:
     """[H, W] number of the thing at each pixel, 0 for none."""
     height, width = reference.color.shape[:2]
     v, u = np.mgrid[:height, :width]
     pixels = np.column_stack([u.ravel(), v.ravel()]).astype(np.float64)
     points = camera.deproject(pixels, np.asarray(reference.depth).ravel(), reference.intrinsics)
-    over = (points @ plane[:3] + plane[3]).reshape(height, width)
-    stands_out = ((over > _STANDS_OUT) & (over < _HIGHEST)).astype(np.uint8)  # false for NaN
+    over = table.height(points).reshape(height, width)
+    stands_out = ((over > STANDS_OUT) & (over < HIGHEST)).astype(np.uint8)  # false for NaN
     closed = cv2.morphologyEx(stands_out, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     return np.asarray(cv2.connectedComponents(closed)[1], dtype=np.int32)
 
 
-def _middles(reference: Reference, thing: NDArray[np.bool_], plane: Float64) -> list[Float64]:
+def _middles(reference: Reference, thing: NDArray[np.bool_], table: Table) -> list[Float64]:
     """Points [3] that the upright axis of a thing [H, W] may go through: the middle of all of it, and of its top.
 
     From above, a handle or a spout moves the middle of a pot, but not that of its lid.
@@ -111,14 +86,12 @@ def _middles(reference: Reference, thing: NDArray[np.bool_], plane: Float64) -> 
     pixels = np.column_stack([u, v]).astype(np.float64)
     points = camera.deproject(pixels, np.asarray(reference.depth)[v, u], reference.intrinsics)
     points = points[np.isfinite(points).all(axis=1)]
-    first = np.cross(plane[:3], np.eye(3)[np.argmin(np.abs(plane[:3]))])
-    axes = np.stack([first / np.linalg.norm(first), np.cross(plane[:3], first / np.linalg.norm(first))])
-    height = points @ plane[:3] + plane[3]
+    height = table.height(points)
     middles = []
     for part in (points, points[height >= _TOP * np.percentile(height, 99)]):
-        flat = part @ axes.T
+        flat = part @ table.axes.T
         low, high = np.percentile(flat, 1, axis=0), np.percentile(flat, 99, axis=0)
-        middles.append((low + high) / 2 @ axes - plane[3] * plane[:3])
+        middles.append((low + high) / 2 @ table.axes - table.offset * table.normal)
     return middles
 
 

@@ -18,6 +18,7 @@ NEAR, WIDE = 0.03, 0.1  # standard deviations of the weight that surroundings lo
 HIDDEN = 0.5  # share of a surface with something in front of it from which on it is hidden
 COVER = 3.0  # log odds that a place loses when something is in front of it; set, not fitted: few scenes have that
 _SURE_LOOK = 5.0  # log odds of a place's own look are kept within
+_LEANS, _RAISED = 0.5, 0.04  # what leans more [rad], or was raised more [m], counts as so much
 _SOME, _MANY = 10.0, 20.0  # corners of a thing, beyond a keypoint's surroundings, that begin to count; and scale of it
 
 LOOK = (
@@ -78,6 +79,8 @@ FEATURES = (
     "whole, ahead",
     "whole, best, lead",
     "matches, elsewhere",
+    "leaning",
+    "raised",
 )
 
 
@@ -98,6 +101,8 @@ class Support:
         rest: [N] number of these corners that are not near, seen or not, weighted by their distance.
         matches_near, matches_wide: [H, N] number of matches that agree with the pose, weighted by nearness.
         matches: [H] number of all matches that agree.
+        leaning: [H] angle [rad] by which the pose tilts the table.
+        raised: [H, N] how much higher over the table it puts the surface [m]. Both 0 where there is no table.
     """
 
     near: Float64
@@ -114,6 +119,8 @@ class Support:
     matches_near: Float64
     matches_wide: Float64
     matches: Float64
+    leaning: Float64
+    raised: Float64
 
 
 def look(evidence: Evidence, sure: NDArray[np.bool_]) -> Float64:
@@ -214,6 +221,8 @@ def features(
         "whole, ahead": np.maximum(lead, 0.0),
         "whole, best, lead": (support.whole_best - elsewhere["whole, best"]) * counts,
         "matches, elsewhere": share_elsewhere(support.matches_wide, places, owners) * open_still,
+        "leaning": np.broadcast_to(np.minimum(support.leaning, _LEANS)[:, None], q.shape),
+        "raised": np.minimum(np.abs(support.raised), _RAISED),
     }
     return np.stack([values[name] for name in FEATURES], axis=2)
 

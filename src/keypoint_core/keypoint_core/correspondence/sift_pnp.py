@@ -28,7 +28,9 @@ class SiftPnp(RigidBodies):
         settings: see there.
     """
 
+    defaults = SiftPnpSettings()
+
     def __init__(self, reference: Reference, settings: SiftPnpSettings | None = None) -> None:
         require_depth(reference)
-        settings = settings or SiftPnpSettings()
+        settings = settings or self.defaults
         super().__init__(reference, SiftMatcher(reference, settings.sift), settings)

@@ -13,6 +13,7 @@ a probability is right on scenes that were not trained on (every fifth).
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,7 +105,9 @@ def collect(task: str, backend: str, condition: str, seeds: range) -> list[Scene
     views = {name: reference(world, name) for name in COLLECTED}
     references = [views[name] for name in COLLECTED]
     points = [world.attach(reference.pixels.astype(np.float64)) for reference in references]
-    correspondences = [CORRESPONDENCES.create(backend, reference) for reference in references]
+    back_end = CORRESPONDENCES.load(backend)
+    settings = dataclasses.replace(back_end.defaults, score=untrained())  # the one shipped may be of other values
+    correspondences = [back_end(reference, settings) for reference in references]
     scenes = []
     for k, seed in enumerate(seeds):
         kind = list(HARD)[k // HARD_EVERY % len(HARD)] if k % HARD_EVERY == HARD_EVERY - 1 else PLAIN
@@ -118,6 +121,12 @@ def collect(task: str, backend: str, condition: str, seeds: range) -> list[Scene
     world.close()
     print(f"{task}: {len(scenes)} of {len(seeds)} scenes with a pose", flush=True)
     return scenes
+
+
+def untrained() -> Score:
+    """A score that knows nothing; what a back end considers does not depend on it."""
+    look, values = np.zeros(len(scoring.LOOK)), np.zeros(len(scoring.FEATURES))
+    return Score(look, values, values + 1.0, values, np.zeros(1), np.zeros((len(values), 1)), np.zeros(1), np.zeros(1))
 
 
 def reference(world: World, kind: str) -> Reference:
