@@ -29,13 +29,16 @@ def evidence(agree, farther, chroma, tint, correlation=(0.8, 0.8)) -> Evidence:
     )  # fmt: skip
 
 
-def support(near=(0.6, 0.6), matches=(10.0, 10.0), total=(10.0, 10.0), whole=(0.6, 0.6)) -> scoring.Support:
+def support(
+    near=(0.6, 0.6), matches=(10.0, 10.0), total=(10.0, 10.0), whole=(0.6, 0.6), leaning=(0.0, 0.0)
+) -> scoring.Support:
     """Surroundings of which a share looks as it should; `whole` is the look of a thing that reaches beyond them."""
     share, thing, none = column(*near), column(*whole), np.zeros((2, 1))
     return scoring.Support(
         near=share, wide=thing, likeness=share, exact_near=share, agree_near=share, farther_near=none,
         chroma_near=share, tint_near=none + 0.3, whole=thing, whole_best=thing, rest=np.array([80.0]),
         matches_near=column(*matches), matches_wide=column(*total), matches=np.array(total),
+        leaning=np.array(leaning), raised=none,
     )  # fmt: skip
 
 
@@ -108,3 +111,9 @@ def test_of_places_alike_the_one_that_suits_the_whole_thing_is_taken():
     np.testing.assert_allclose(*probabilities(seen, support(near=(0.8, 0.8), whole=(0.9, 0.9))))
     true, wrong = probabilities(seen, support(near=(0.8, 0.8), whole=(0.9, 0.6)))
     assert true > 0.85 > 0.7 > wrong
+
+
+def test_of_places_alike_the_one_that_keeps_the_thing_upright_is_taken():
+    seen = evidence(agree=(0.9, 0.9), farther=(0, 0), chroma=(0.6, 0.6), tint=(3, 3), correlation=(0.9, 0.9))
+    true, wrong = probabilities(seen, support(near=(0.8, 0.8), whole=(0.8, 0.8), leaning=(0.0, 0.4)))
+    assert true > wrong + 0.05
