@@ -143,3 +143,19 @@ def test_a_keypoint_on_an_edge_follows_it_and_does_not_slide_along():
     assert slid[0] > 1.5 and slid[1] < 0.5
     np.testing.assert_allclose((pulled.places - pulled.predicted)[0, :, 0], 2.0, atol=0.7)
     np.testing.assert_array_equal(pulled.correlation, loose.correlation)
+
+
+def test_one_keypoint_is_outvoted_by_its_neighbours_where_they_would_have_it_as_likely():
+    """Four keypoints of one thing under two poses 20 px from each other; the last follows the second by itself."""
+    start = np.array([[100.0, 100.0], [120.0, 100.0], [100.0, 120.0], [120.0, 120.0]])
+    places = np.stack([start, start + [20.0, 0.0]])
+    pose, chosen = np.array([0, 0, 0, 1]), np.arange(4)
+    votes = np.full((4, 4), 0.9) - 0.9 * np.eye(4)
+
+    def out(other: float, weights: np.ndarray = votes) -> list[bool]:
+        odds = np.array([[3.0, 3.0, 3.0, other], [-3.0, -3.0, -3.0, 3.0]])
+        return rivals.outvoted(places, odds, chosen, pose, chosen, weights).tolist()
+
+    assert out(other=0.5) == [False, False, False, True]
+    assert out(other=-0.5) == [False] * 4, "it does not look likely there: it moved by itself"
+    assert out(other=0.5, weights=votes / 4) == [False] * 4, "neighbours that are far off, or unsure, are no majority"

@@ -157,6 +157,10 @@ class RigidBodies:
         wide = scoring.nearness(surfaces.points, self._anchors.surfaces.points, scoring.WIDE)
         self._wide_anchors = wide * apart
         self._own_anchors = same_thing(reference, surfaces.pixels, self._anchors.surfaces.pixels).astype(np.float64)
+        points = np.full((len(reference.ids), 3), np.nan)
+        points[surfaces.owners[::-1]] = surfaces.points[::-1]
+        self._neighbours = np.nan_to_num(scoring.nearness(points, points, scoring.WIDE))  # 0 without a depth
+        np.fill_diagonal(self._neighbours, 0.0)
         self._rest = (self._own_anchors * (1 - near)).sum(axis=1)
         repeated = self_similarities(reference, surroundings(reference, settings.surroundings))
         self._symmetries = np.concatenate([repeated, turned_alike(reference, self._anchors)])
@@ -195,6 +199,9 @@ class RigidBodies:
             candidates.places, candidates.support.matches_near, odds, candidates.owners, surface, pixels
         )
         probability /= 1 + rivals.equalled(candidates.places, odds, candidates.owners, hypothesis, surface)
+        probability /= 1 + rivals.outvoted(
+            candidates.places, odds, candidates.owners, hypothesis, surface, self._neighbours * probability
+        )
         hidden = candidates.hidden[hypothesis, surface] & known
         return Located(pixels, probability, hidden, len(odds), matches, candidates.explained)
 

@@ -15,6 +15,8 @@ _FEW = 20.0  # corners beyond the surroundings of a keypoint up to which a thing
 _SURE = 2.0  # corners' worth of correlation that leaves a third of what speaks for other places
 _SHARPER = 4.0  # weight of a keypoint's own correlation where it speaks against that
 _NEARLY = 0.5  # log odds that two places are equal within; set, not fitted
+_WITH = 3.0  # a keypoint this near to where a pose has it agrees with the pose [px]
+_MORE = 1.0  # neighbours, weighted by nearness and probability, that make a majority; set, not fitted
 _A_SAY = 0.5  # matches near a surface, weighted by nearness, from which on they tell its pose
 
 
@@ -97,6 +99,40 @@ def equalled(
         apart = np.linalg.norm(places[:, mine] - places[pose[k], chosen[k]], axis=2) > OTHER_PLACE  # false for NaN
         tied[k] = (odds[:, mine][apart] > odds[pose[k], chosen[k]] - _NEARLY).any()
     return tied
+
+
+def outvoted(
+    places: Float64,
+    odds: Float64,
+    owners: NDArray[np.int64],
+    pose: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    votes: Float64,
+) -> NDArray[np.bool_]:
+    """[K] whether more neighbours agree with another pose, under which the keypoint would likely be at another place.
+
+    What is on one thing moves with it: of a lid that looks the same turned, one keypoint alone is not turned. A clock's
+    hand that turned is safe: where the dial would have it, it does not look likely.
+
+    Args:
+        places: [H, N, 2] pixels.
+        odds: [H, N] log odds of each place.
+        owners: [N] the keypoint of each surface.
+        pose: [K] and
+        chosen: [K] surface that were chosen, -1 for none.
+        votes: [K, K] weight of each keypoint's neighbours, by nearness and probability; of itself 0.
+    """
+    known = np.flatnonzero(chosen >= 0)
+    pixels = places[pose[known], chosen[known]]
+    agrees = np.linalg.norm(places[:, chosen[known]] - pixels, axis=2) <= _WITH  # [H, K'], false for NaN
+    support = np.einsum("hm,km->hk", agrees, votes[np.ix_(known, known)])
+    out = np.zeros(len(chosen), dtype=np.bool_)
+    for i, k in enumerate(known):
+        mine = owners == k
+        apart = np.linalg.norm(places[:, mine] - pixels[i], axis=2) > OTHER_PLACE  # false for NaN
+        likely = (apart & (odds[:, mine] > 0)).any(axis=1)
+        out[k] = (support[likely, i] > support[pose[k], i] + _MORE).any()
+    return out
 
 
 def leading_away(
