@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from keypoint_core.correspondence.pose_fit import Observations, fit_pose
 from keypoint_core.correspondence.standing import Ground, Standing, along, distinct
-from keypoint_core.correspondence.table import Table
 from keypoint_core.geometry import camera
 from keypoint_core.geometry.pose import inverse, rigid
+from keypoint_core.geometry.table import Table
 from keypoint_core.types import Frame
 
 MOVED = (0.06, -0.05, 0.5)

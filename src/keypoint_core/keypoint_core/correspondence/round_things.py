@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from keypoint_core.correspondence.patches import ALIKE, LiveImage, Patches
 from keypoint_core.correspondence.reference import Reference
-from keypoint_core.correspondence.table import Table
 from keypoint_core.geometry import camera
+from keypoint_core.geometry.table import Table
 from keypoint_core.types import Float64, Frame
 
 STANDS_OUT = 0.006  # a pixel this high over the table belongs to a thing [m]

@@ -14,8 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from keypoint_core.correspondence.reference import Reference
 from keypoint_core.correspondence.round_things import HIGHEST, STANDS_OUT, things_of
-from keypoint_core.correspondence.table import Table
 from keypoint_core.geometry import camera
+from keypoint_core.geometry.table import Table
 from keypoint_core.types import Float32, Float64, Frame, Intrinsics
 
 _SEED = 5

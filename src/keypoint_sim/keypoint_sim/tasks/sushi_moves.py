@@ -24,7 +24,7 @@ TOLERANCE = 0.004  # a gap wider than the nigiri by less holds it, if it is in b
 THIN = 0.018  # a narrower gap holds nothing; on the nigiri's top and at its ends it is narrower than its width [m]
 # How far along the nigiri, and how far above the height where it is gripped, the tool may be [m]: to close the fingers, and
 # wider to take what is between them for held, for a nigiri that is not is let go. Deeper down sticks hold it as well.
-CLOSES, HOLDS = (0.015, 0.004), (0.022, 0.008)
+CLOSES, HOLDS = (0.015, 0.008), (0.022, 0.012)
 DEEPER = GRIP_HEIGHT + 0.004  # down to the table, and what it gives way
 GATE = 0.006  # horizontal error under which the tool goes all the way down [m]
 LAY_GATE = 0.012  # the same for a nigiri over the plate, which leaves it more room [m]
