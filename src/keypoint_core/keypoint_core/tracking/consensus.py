@@ -79,7 +79,6 @@ class Bodies:
         self._settings, self._focal = settings, focal
         self._motions: dict[int, Motion] = {}
         self._groups: dict[int, int] = {}
-        self._trusted: dict[int, Motion] = {}
         self._seed = 0
 
     def open(self, group: int) -> int:
@@ -94,17 +93,6 @@ class Bodies:
     def motion(self, body: int) -> Motion:
         """Of one body."""
         return self._motions[body]
-
-    def trusted(self, body: int) -> Motion:
-        """Of one body when most of it was last seen."""
-        return self._trusted.get(body, self._motions[body])
-
-    def trust(self, cloud: Cloud, seen: Flags) -> None:
-        """Remembers the motions of bodies of which half of the points, those marked in `seen` [N], are seen."""
-        for body, motion in self._motions.items():
-            on = cloud.body == body
-            if (seen & on).sum() >= max(self._settings.found, 0.5 * on.sum()):
-                self._trusted[body] = motion
 
     def put(self, body: int, motion: Motion) -> None:
         """Where a body was found again."""
@@ -359,4 +347,3 @@ class Bodies:
         for body in [b for b in self._motions if not (cloud.body == b).any()]:
             if self.of_group(self._groups[body])[0] != body or not (cloud.group == self._groups[body]).any():
                 del self._motions[body], self._groups[body]
-                self._trusted.pop(body, None)

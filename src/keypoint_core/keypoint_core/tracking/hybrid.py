@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from keypoint_core.errors import TrackingError
 from keypoint_core.geometry.lifting import lift
-from keypoint_core.geometry.table import Table
 from keypoint_core.tracking import templates as patches
 from keypoint_core.tracking.companions import CompanionSettings, companions
 from keypoint_core.tracking.consensus import Bodies, ConsensusSettings
@@ -38,7 +37,6 @@ from keypoint_core.tracking.views import Views, ViewSettings
 from keypoint_core.types import SECOND, Float32, Frame, Keypoints, KeypointStatus
 
 Flags = NDArray[np.bool_]
-_SIGHT = np.array([0.0, 0.0, 1.0])  # what things turn about where no table is seen
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,6 @@ class HybridTracker:
         numbers = checked_ids(ids, len(array))
         self.reset()
         self._bodies = Bodies(self._settings.consensus, picture.focal)
-        table = None if frame.depth is None else Table.of(frame.depth, frame.intrinsics)
-        self._up = _SIGHT if table is None else table.normal
         self._picture, self._tracks = picture, self._begin(picture, array, numbers, 0)
         return _keypoints(frame, self._tracks)
 
@@ -120,7 +116,7 @@ class HybridTracker:
         believed = (backward <= self._settings.max_backward) & picture.holds(flowed)
         before = picture.project(self._bodies.moved(tracks.cloud))
         self._bodies.move(tracks.cloud, picture.sightings(flowed, tracks.sure), believed & tracks.fit)
-        relocate(tracks, self._bodies, picture, self._redetector, self._turn, self._up, self._settings.relocation)
+        relocate(tracks, self._bodies, picture, self._redetector, self._turn, self._settings.relocation)
         found = measure(tracks, self._bodies, picture, flowed, believed, before, self._settings.measurement)
         evidence = self._weigh(tracks, picture, found, backward)
         seen = judge(evidence, self._settings.judgement) & picture.holds(found.place)
@@ -128,7 +124,6 @@ class HybridTracker:
         self._settle(tracks, picture, found, seen)
         tracks.place[:], tracks.followed[:] = found.place, seen | (believed & found.distinct & self._likely(found))
         self._keep_views(tracks, picture, found, seen)
-        self._bodies.trust(tracks.cloud, seen)
         learn_depths(tracks, self._bodies, picture, found, self._settings.depth)
         doubt_depths(tracks, evidence, self._settings.depth)
         open_bodies(tracks, self._bodies, picture, found, self._settings.relocation)
@@ -167,7 +162,6 @@ class HybridTracker:
         self._tracks = self._picture = self._evidence = None
         self._bodies = Bodies(self._settings.consensus, 1.0)
         self._turn = self._groups = 0
-        self._up = _SIGHT
 
     def evidence(self) -> Evidence:
         """What the newest frame's result was judged by, in the order of its keypoints; for calibration.

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +15,7 @@ from keypoint_core.tracking.hybrid_tracks import HybridTracks
 from keypoint_core.tracking.measurement import Measurement
 from keypoint_core.tracking.picture import Picture
 from keypoint_core.tracking.redetection import Found, Redetector, Search
-from keypoint_core.tracking.rigid_motion import Motion, errors, fit, patch_warps, spin, turned
+from keypoint_core.tracking.rigid_motion import Motion, errors, fit, patch_warps, turned
 from keypoint_core.tracking.templates import Templates, TemplateSettings
 from keypoint_core.tracking.views import ViewSettings
 from keypoint_core.types import Float64
@@ -37,10 +36,6 @@ class RelocationSettings:
         stray: likeness of a point that may have parted from its body.
         reach: aligning may move a patch this far [px].
         share: of the body's points that must look right and agree.
-        together: points that are looked for as one, the body turned by the next of `turns` in every frame.
-        turns: about what is up [rad].
-        around: how far from where the body was they are looked for [px].
-        alike: mean correlation that a place of theirs needs.
         witnesses: share of the points that part from their body that must agree for a new one.
         template, view, consensus: as everywhere in the tracker.
     """
@@ -49,10 +44,6 @@ class RelocationSettings:
     stray: float = 0.6
     reach: float = 8.0
     share: float = 0.3
-    together: int = 8
-    turns: tuple[float, ...] = (0.0, 0.35, -0.35, 0.7, -0.7, 1.05, -1.05)
-    around: int = 40
-    alike: float = 0.45
     witnesses: float = 0.6
     template: TemplateSettings = field(default_factory=TemplateSettings)
     view: ViewSettings = field(default_factory=ViewSettings)
@@ -65,7 +56,6 @@ def relocate(
     picture: Picture,
     redetector: Redetector,
     turn: int,
-    up: Float64,
     settings: RelocationSettings,
 ) -> None:
     """Moves the bodies of which fewer points than a motion takes were seen in the last frame to where they are found.
@@ -75,7 +65,6 @@ def relocate(
         picture: the newest one.
         redetector: proposes places.
         turn: counts the frames.
-        up: [3] in the optical frame, what things that were dropped are likely to have turned about.
         settings: see there.
     """
     fewest = settings.consensus.fewest
@@ -84,9 +73,7 @@ def relocate(
         if len(members) < settings.consensus.found or tracks.visible[members].sum() >= fewest:
             continue
         searched = _guesses(tracks, bodies.motion(body), members, picture, redetector, turn, settings)
-        together = _together(tracks, bodies.trusted(body), members, picture, turn, up, settings)
-        # most things that something passed by are where they were
-        for guess in chain([Motion.none()], together, searched):
+        for guess in chain([Motion.none()], searched):  # most things that something passed by are where they were
             motion, agree = _check(tracks.take(members), guess, picture, settings)
             if agree.sum() >= max(settings.consensus.found, settings.share * len(members)):
                 bodies.put(body, motion)
@@ -192,37 +179,6 @@ def _guesses(
     return _motions(found, motion, tracks.points[owner], tracks.sure[owner], picture, settings)
 
 
-def _together(
-    tracks: HybridTracks,
-    motion: Motion,
-    members: Index,
-    picture: Picture,
-    turn: int,
-    up: Float64,
-    settings: RelocationSettings,
-) -> Iterator[Motion]:
-    """The motion near one that was trusted under which points of a body look right together; none if they do not.
-
-    One point of a print that repeats itself is not told from its neighbours, all together are.
-    """
-    middle = motion.apply(tracks.points[members]).mean(axis=0)
-    spun = spin(motion, middle, settings.turns[turn % len(settings.turns)] * up)
-    index = members[np.unique(np.linspace(0, len(members) - 1, settings.together).round().astype(np.intp))]
-    warps = patch_warps(spun, tracks.points[index], tracks.tangents[index], picture.focal)
-    drawn = tracks.views.take(index).draw(warps, settings.view, settings.template)[0]
-    index, drawn = index[drawn.fit], drawn.take(drawn.fit)
-    if len(index) < settings.consensus.fewest:
-        return
-    around = settings.around
-    score = np.zeros((2 * around + 1, 2 * around + 1), np.float32)
-    for k, place in enumerate(picture.project(spun.apply(tracks.points[index]))):
-        score += patches.scores(picture.gray, drawn, k, place, around, settings.template)
-    _, peak, _, (x, y) = cv2.minMaxLoc(score / len(index))
-    if peak >= settings.alike:
-        pixel = picture.project(middle[None])[0] + np.array([x - around, y - around], np.float32)
-        yield turned(spun, spun.invert(middle[None])[0], picture.rays(pixel[None])[0], 0.0)
-
-
 def _motions(
     found: Found,
     motion: Motion,
@@ -251,7 +207,7 @@ def _check(
 ) -> tuple[Motion, NDArray[np.bool_]]:
     """The motion that the points' patches agree on near a guess, and which points [N] do."""
     agree, focal, points = np.zeros(len(tracks), dtype=bool), picture.focal, tracks.points
-    for _ in range(4):
+    for _ in range(2):
         warps = patch_warps(guess, points, tracks.tangents, focal)
         drawn, _ = tracks.views.draw(warps, settings.view, settings.template)
         start = picture.project(guess.apply(points))

@@ -80,11 +80,6 @@ class Motion:
         moved: Float64 = points @ self.rotation.T + self.shift
         return moved
 
-    def invert(self, points: Float64) -> Float64:
-        """Where points [N, 3] that are there now were at first."""
-        before: Float64 = (points - self.shift) @ self.rotation
-        return before
-
 
 def fit(
     start: Motion,
@@ -185,11 +180,6 @@ def turned(motion: Motion, point: Float64, ray: Float64, angle: float) -> Motion
     step[:3] = np.nan_to_num(angle) * axis / np.linalg.norm(axis)
     step[3:] = here[2] * axis - here
     return _moved(motion, step, here)
-
-
-def spin(motion: Motion, pivot: Float64, turn: Float64) -> Motion:
-    """The motion followed by a turn [3] [rad] about where a pivot [3] [m] is now."""
-    return _moved(motion, np.concatenate([turn, np.zeros(3)]), pivot)
 
 
 def tangents(rays: Float64, depth: Float64, inverse_depth: Float64, focal: float) -> Float64:

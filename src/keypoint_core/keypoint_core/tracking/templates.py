@@ -176,51 +176,23 @@ def search(
         when nothing can be compared.
     """
     radius = settings.radius
-    found = _score(gray, templates, index, centre, reach, settings)
-    if found is None:
-        return centre, -1.0, 0.0
-    score, (left, top) = found
-    _, peak, _, (x, y) = cv2.minMaxLoc(score)
-    near = radius // 2
-    score[max(0, y - near) : y + near + 1, max(0, x - near) : x + near + 1] = -1.0
-    return np.array([left + x, top + y], dtype=np.float32), float(peak), float(peak - score.max())
-
-
-def scores(
-    gray: Float32, templates: Templates, index: int, centre: Float32, reach: int, settings: TemplateSettings
-) -> Float32:
-    """[2 reach + 1, 2 reach + 1] correlation of one template at every whole pixel around a centre [2], 0 where unknown.
-
-    The arguments are those of `search`.
-    """
-    around = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    found = _score(gray, templates, index, centre, reach, settings)
-    if found is not None:
-        score, corner = found
-        u, v = (int(x) for x in np.asarray(corner) - np.round(centre) + reach)
-        height, width = score.shape
-        around[v : v + height, u : u + width] = score
-    return around
-
-
-def _score(
-    gray: Float32, templates: Templates, index: int, centre: Float32, reach: int, settings: TemplateSettings
-) -> tuple[Float32, tuple[int, int]] | None:
-    """Correlations [h, w] around a centre as far as the image goes, and the pixel of the first; None outside."""
-    radius = settings.radius
     side, span = 2 * radius + 1, reach + radius
     u, v = (int(x) for x in np.round(centre))
     left, top = max(0, u - span), max(0, v - span)
     window = gray[top : max(0, v + span + 1), left : max(0, u + span + 1)]
     if min(window.shape) < side:
-        return None
+        return centre, -1.0, 0.0
     shown = templates.shown[index].reshape(side, side).astype(np.float32)
     wanted = templates.values[index].reshape(side, side)
     if shown.all():
         score = cv2.matchTemplate(window, wanted, cv2.TM_CCOEFF_NORMED)
     else:
         score = _masked_match(window, wanted, shown)
-    return np.asarray(score, dtype=np.float32), (left + radius, top + radius)
+    _, peak, _, (x, y) = cv2.minMaxLoc(score)
+    near = radius // 2
+    score[max(0, y - near) : y + near + 1, max(0, x - near) : x + near + 1] = -1.0
+    found = np.array([left + x + radius, top + y + radius], dtype=np.float32)
+    return found, float(peak), float(peak - score.max())
 
 
 def _masked_match(window: Float32, values: Float32, shown: Float32) -> Float32:
