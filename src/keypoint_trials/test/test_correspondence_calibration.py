@@ -23,7 +23,9 @@ def scene(rng: np.random.Generator) -> Scene:
     some = {name: rng.random(shape) for name in ("correlation", "agree", "nearer", "farther", "covered", "tint")}
     evidence = Evidence(places, places, places, area=np.ones(shape), chroma=chroma, **some)
     means = {name: rng.random(shape) for name in scoring.Support.__dataclass_fields__}
-    support = scoring.Support(**means | {"rest": rng.random(POINTS), "matches": rng.random(POSES), "leaning": rng.random(POSES)})
+    support = scoring.Support(
+        **means | {"rest": rng.random(POINTS), "matches": rng.random(POSES), "leaning": rng.random(POSES)}
+    )
     shown, hidden = np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
     sure, ambiguous = np.ones(POINTS, dtype=bool), np.zeros(POINTS)
     found = Candidates(np.arange(POINTS), sure, ambiguous, evidence, support, shown, hidden, 0)
