@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -102,6 +103,10 @@ class Graph:
     ) -> None:
         rclpy.shutdown(context=self._context)
         self._thread.join()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self.clients.clear()
+        gc.collect()  # a participant that is left talks to all that come after it
         self.system.stop()
         if self._before is None:
             del os.environ["ROS_DOMAIN_ID"]

@@ -183,8 +183,11 @@ def test_a_robot_that_is_silent_for_a_while_stays_stopped(graph):
     graph.system.kill("sim", signal.SIGCONT)
     graph.until(lambda: (s := graph.last("arm/state")) and s.joint_names, 30.0, "feedback")
     assert graph.last("arm/state").mode == ArmState.MODE_STOPPED
-    graph.call("arm/release")
-    graph.until(lambda: graph.last("arm/state").mode != ArmState.MODE_STOPPED, 5.0, "the release")
+    deadline = time.monotonic() + 10.0
+    while graph.last("arm/state").mode == ArmState.MODE_STOPPED:  # its feedback may cease again while it catches up
+        assert time.monotonic() < deadline, "it was never released"
+        graph.call("arm/release")
+        time.sleep(0.1)
 
 
 def test_killed_robot_is_told(graph):
