@@ -97,8 +97,8 @@ def test_expert_takes_up_again_what_it_lost(any_arm: World) -> None:
     [
         (0.0, 0.0, True, True),
         (0.0, -0.013, True, True),  # the sticks' tips on the table
-        (0.0, 0.007, True, False),
-        (0.0, 0.010, False, False),  # above the sticks' tips by most of its height
+        (0.0, 0.010, True, False),
+        (0.0, 0.014, False, False),  # above the sticks' tips by most of its height
         (0.020, 0.0, True, False),
         (0.025, 0.0, False, False),
     ],

@@ -20,7 +20,7 @@ def world():
 
 @pytest.fixture(scope="session")
 def pixels():
-    """Points on the clock in the reference view, so that tests need not draw it."""
+    """Points on and around the clock in the reference view, so that tests need not draw it."""
     points = [[288, 372], [367, 372], [290, 414], [365, 414], [330, 375], [302, 396], [318, 416], [352, 405]]
     return np.array(points, dtype=np.float32)
 

@@ -44,6 +44,12 @@ class Holding:
 
 
 @pytest.fixture(scope="module")
+def pixels():
+    """Those of a policy, which are all on the clock: what lies on the table beside it is nowhere in another scene."""
+    return load_checkpoint("clock_button/atk").reference().pixels
+
+
+@pytest.fixture(scope="module")
 def deployment(world, pixels):
     return Deployment(world.task.name, world.robot.name, pixels, "descriptors", "hybrid", RolloutSettings())
 
